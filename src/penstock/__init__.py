@@ -1,0 +1,1 @@
+"""Penstock: one product file in, a paid AI product out."""

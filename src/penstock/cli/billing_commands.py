@@ -1,0 +1,83 @@
+"""`penstock billing`: what an operator does about payments. Works beside a running server or without one."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from penstock.accounts import people
+from penstock.app import migrate
+from penstock.app.databases import open_database, place_of
+from penstock.app.folder import DataFolder
+from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError
+from penstock.billing.providers import open_payments
+from penstock.billing.reconcile import DAYS, Report
+from penstock.billing.reconcile import reconcile as compare
+from penstock.billing.schedule import DAY_S
+from penstock.billing.webhooks import Intake
+from penstock.cli.output import results, say_problem
+from penstock.cli.serve_commands import DataDir, ProductFile, settings_for
+from penstock.kit.clock import SystemClock
+from penstock.kit.errors import Problem
+from penstock.product.loading import load_product
+from penstock.product.schema import Product
+from penstock.product.settings import Settings
+
+FAILED = 1
+MAX_DAYS = 365
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    billing = typer.Typer(no_args_is_help=True, help="Payments.")
+    billing.callback()(_about)
+    billing.command("reconcile")(reconcile)
+    app.add_typer(billing, name="billing")
+
+
+def reconcile(
+    file: ProductFile,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="How far to look back.")] = DAYS,
+    data: DataDir = None,
+) -> None:
+    """Compare payments with what was granted, mend what can be: exit code 1 if something needs a person."""
+    settings, environment = settings_for(data=data)
+    product = load_product(file, environment).product
+    place = place_of(settings, DataFolder(settings.data_dir))
+    if migrate.revision_of(place) != migrate.newest():
+        raise Problem("unavailable", "There is no database of this version here. Run penstock migrate first.")
+    try:
+        report = asyncio.run(_reconcile(settings, product, environment, days))
+    except (PaymentRefusedError, PaymentUnavailableError) as error:
+        raise Problem("unavailable", f"The payment provider can't be compared with: {error}.") from error
+    _tell(report)
+
+
+def _about() -> None:
+    """Payments."""
+
+
+async def _reconcile(settings: Settings, product: Product, environment: dict[str, str], days: int) -> Report:
+    clock = SystemClock()
+    payments = open_payments(lambda: product, environment, clock, test=False)
+    if payments is None:
+        raise Problem("unavailable", "No payment provider is set up: see [payments] in the product file.")
+    database = await open_database(settings, DataFolder(settings.data_dir))
+    try:
+        intake = Intake(database, clock, lambda: product, people.set_plan)
+        return await compare(database, intake, payments, clock.now() - days * DAY_S)
+    finally:
+        await payments.close()
+        await database.close()
+
+
+def _tell(report: Report) -> None:
+    console = results()
+    console.print(Text(f"Looked at {report.looked_at} things. Mended: {len(report.mended)}."))
+    for told in report.mended:
+        console.print(Text(f"  {told}", style="yellow"))
+    if report.flagged:
+        say_problem("\n".join(report.flagged))
+        raise typer.Exit(FAILED)
+    console.print(Text("What was paid is what was granted.", style="green"))

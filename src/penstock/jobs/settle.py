@@ -1,0 +1,121 @@
+"""Settle: how a job leaves its worker. One transaction for the state, the money, the result and the event.
+
+Each function returns False when the fence says that this worker no longer holds the job; then nothing was written.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.jobs import cache, queue
+from penstock.jobs.flow import Claimed, Delivery, Flow
+from penstock.jobs.queue import FencedError
+from penstock.kit.checkpoints import checkpoint
+from penstock.kit.database import Transaction
+from penstock.ledger import service as ledger
+from penstock.notify.live import EventType
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended without a result: what the customer is told, as the `error` of the job."""
+
+    state: str
+    error: Mapping[str, Any] | None
+
+
+async def settle_success(flow: Flow, job: Claimed, delivery: Delivery, provider: str | None) -> bool:
+    """Capture the credits and keep the result."""
+    try:
+        await flow.database.write(succeed, flow, job, delivery, provider)
+    except FencedError:
+        return False
+    checkpoint("settle.committed")
+    return True
+
+
+async def settle_failure(flow: Flow, job: Claimed, ending: Ending) -> bool:
+    """Give the credits back; for failed and cancelled jobs."""
+    settled = await flow.database.write(end, flow, job.id, job.account_id, job.fence, ending)
+    checkpoint("settle.committed")
+    return settled
+
+
+def succeed(tx: Transaction, flow: Flow, job: Claimed, delivery: Delivery, provider: str | None) -> None:
+    """Settle a success in the open transaction. Errors: FencedError, which undoes all of it."""
+    wallet = ledger.lock(tx, job.account_id)
+    result_id = flow.studio.deliver(tx, job, delivery)
+    checkpoint("settle.delivered")
+    output = None if delivery.output is None else json.dumps(delivery.output)
+    if not queue.finish(tx, job.id, job.fence, "succeeded", result_id=result_id, output=output, provider=provider):
+        raise FencedError(job.id)
+    ledger.capture(tx, wallet, job.id, job.price, job.operation.title)
+    checkpoint("settle.captured")
+    cache.keep(tx, job)
+    _after(tx, flow, job.id, job.account_id, "job.succeeded", {"result": result_id})
+
+
+def end(tx: Transaction, flow: Flow, job_id: str, account_id: str, fence: int, ending: Ending) -> bool:
+    """Settle a failure or a cancellation in the open transaction."""
+    wallet = ledger.lock(tx, account_id)
+    error = None if ending.error is None else json.dumps(ending.error)
+    if not queue.finish(tx, job_id, fence, ending.state, error=error):
+        return False
+    checkpoint("settle.ended")
+    ledger.release(tx, wallet, job_id, _REASONS[ending.state])
+    checkpoint("settle.released")
+    _after(tx, flow, job_id, account_id, _EVENTS[ending.state], {"error": ending.error})
+    return True
+
+
+def leave(tx: Transaction, flow: Flow, job_id: str, account_id: str, ending: Ending) -> bool:
+    """End a job that has not started (cancelled or expired) in the open transaction."""
+    wallet = ledger.lock(tx, account_id)
+    error = None if ending.error is None else json.dumps(ending.error)
+    if not queue.leave_queue(tx, job_id, ending.state, error):
+        return False
+    ledger.release(tx, wallet, job_id, _REASONS[ending.state])
+    checkpoint("settle.left")
+    _after(tx, flow, job_id, account_id, _EVENTS[ending.state], {"error": ending.error})
+    return True
+
+
+def give_back(
+    tx: Transaction,
+    flow: Flow,
+    job_id: str,
+    account_id: str,
+    fence: int,
+    *,
+    attempts: int,
+    run_at: float,
+    spent: bool = True,
+) -> bool:
+    """Return a running job to the queue in the open transaction; one that its customer wants stopped ends instead.
+
+    False if this fence no longer holds it.
+    """
+    if not queue.requeue(tx, job_id, fence, run_at=run_at, spent=spent):
+        return end(tx, flow, job_id, account_id, fence, Ending("cancelled", None))
+    checkpoint("settle.requeued")
+    flow.hub.emit(tx, account_id, job_id, "job.retrying", {"attempts": attempts})
+    tx.after_commit(flow.ready.wake)
+    return True
+
+
+_REASONS = {"failed": "Failed: given back", "cancelled": "Cancelled: given back", "expired": "Expired: given back"}
+_EVENTS: dict[str, EventType] = {"failed": "job.failed", "cancelled": "job.cancelled", "expired": "job.expired"}
+
+
+def _after(
+    tx: Transaction, flow: Flow, job_id: str, account_id: str, kind: EventType, content: Mapping[str, Any]
+) -> None:
+    """Let the customer's next job in and tell the customer: events come last, see `Hub.emit`."""
+    plan_id = queue.next_waiting_plan(tx, account_id)
+    if plan_id is not None:
+        product = flow.products.current()
+        plan = product.plans.get(plan_id, product.plans[product.default_plan])
+        if queue.promote(tx, account_id, plan.limits.running):
+            tx.after_commit(flow.ready.wake)
+    flow.hub.emit(tx, account_id, job_id, kind, content)

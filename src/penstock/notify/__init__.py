@@ -1,0 +1,1 @@
+"""What happened, told to whoever listens: durable live events. Takes addresses, knows no accounts."""

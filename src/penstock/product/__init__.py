@@ -1,0 +1,1 @@
+"""The product file: what a maker writes, and what everything else reads."""

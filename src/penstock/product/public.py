@@ -1,0 +1,92 @@
+"""The part of a product that anybody may read: what `GET /api/v1/product` answers.
+
+It is written out field by field, so that a new key of the file stays private until somebody puts it here. Routes,
+providers, prompts, costs and names of variables never appear.
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from penstock.product.availability import availability
+from penstock.product.schema import BYTES_PER_MB, Input, Operation, Option, Plan, Product
+from penstock.product.texts import unavailable_text
+
+
+def public(product: Product, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the public part as JSON values; `environment` decides what is available."""
+    states = availability(product, environment).operations
+    return {
+        "name": product.name,
+        "version": product.version,
+        "brand": product.brand.model_dump(mode="json"),
+        "texts": dict(product.texts),
+        "operations": [
+            _operation(name, operation, None if states[name].available else unavailable_text(product))
+            for name, operation in product.operations.items()
+        ],
+        "plans": [_plan(name, plan) for name, plan in product.plans.items()],
+        "topups": [
+            {"id": name, "credits": topup.credits, "price_usd": topup.price_usd}
+            for name, topup in product.topups.items()
+        ],
+        "sign_in": {"methods": list(product.sign_in.methods), "anonymous": product.sign_in.anonymous},
+        "uploads": {"max_bytes": product.uploads.max_mb * BYTES_PER_MB, "media_types": list(media_types())},
+    }
+
+
+def media_types() -> tuple[str, ...]:
+    """Return the kinds of picture that can be uploaded; HEIC only where its decoder (an extra) is installed."""
+    always = ("image/jpeg", "image/png", "image/webp")
+    return (*always, "image/heic", "image/heif") if find_spec("pillow_heif") else always
+
+
+def _operation(name: str, operation: Operation, unavailable: str | None) -> dict[str, Any]:
+    return {
+        "id": name,
+        "title": operation.title,
+        "description": operation.description,
+        "available": unavailable is None,
+        "unavailable_reason": unavailable,
+        "inputs": [_input(key, wanted) for key, wanted in operation.inputs.items()],
+        "options": [_option(key, option) for key, option in operation.options.items()],
+        "price": {"credits": operation.price},
+        "output": {"kind": operation.output},
+        "limitations": operation.limitations,
+    }
+
+
+def _input(name: str, wanted: Input) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": name, "kind": wanted.kind, "title": wanted.title, "required": wanted.required}
+    if wanted.kind == "text":
+        shown["max_characters"] = wanted.max_characters
+    return shown
+
+
+def _option(name: str, option: Option) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": name, "title": option.title, "kind": option.kind, "default": option.start}
+    if option.description is not None:
+        shown["description"] = option.description
+    if option.kind == "choice":
+        shown["choices"] = [{"value": choice.value, "title": choice.title} for choice in option.choices]
+    if option.kind == "range":
+        shown |= {"min": option.min, "max": option.max}
+        if option.step is not None:
+            shown["step"] = option.step
+    return shown
+
+
+def _plan(name: str, plan: Plan) -> dict[str, Any]:
+    return {
+        "id": name,
+        "title": plan.title,
+        "description": plan.description,
+        "price_usd_month": plan.price_usd_month,
+        "price_usd_year": plan.price_usd_year,
+        "credits_month": plan.credits_month,
+        "features": list(plan.features),
+        "limits": plan.limits.model_dump(mode="json"),
+        "resolution": plan.resolution,
+        "watermark": plan.watermark,
+        "keep_days": plan.keep_days,
+    }

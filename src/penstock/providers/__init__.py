@@ -1,0 +1,1 @@
+"""Who does the work: one file per vendor behind one seam, and the route between them."""

@@ -1,0 +1,56 @@
+"""Texts that models write: what is left of an answer once fences and thoughts are gone, and whether it is a diagram."""
+
+import json
+import re
+
+from penstock.providers.documents import table
+from penstock.providers.seam import ProviderError, Request
+
+MAX_CHARACTERS = 100_000
+DIAGRAM_SCHEMA = {
+    "type": "object",
+    "properties": {"mermaid": {"type": "string"}},
+    "required": ["mermaid"],
+    "additionalProperties": False,
+}
+"""For models that can be held to a shape."""
+
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_FENCED = re.compile(r"```[ \t]*(?:mermaid)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+# How every kind of Mermaid diagram begins, after comments and front matter.
+_BEGINNINGS = re.compile(
+    r"(?:flowchart|graph|sequenceDiagram|classDiagram|stateDiagram|erDiagram|journey|gantt|pie|quadrantChart|"
+    r"requirementDiagram|gitGraph|C4\w+|mindmap|timeline|zenuml|sankey|xychart|block|packet|kanban|architecture|"
+    r"radar|treemap)\b"
+)
+_PREAMBLE = re.compile(r"\A(?:\s*---\n.*?\n---\s*\n)?(?:\s*%%[^\n]*\n)*\s*", re.DOTALL)
+
+
+def values_of(request: Request, answer: str) -> dict[str, str]:
+    """Return a model's answer as the job's output: `text`, or `mermaid` for a diagram.
+
+    Errors: ProviderError, `broken`, for an answer that is empty, too long, or no diagram.
+    """
+    said = _THOUGHTS.sub("", answer).strip()
+    if len(said) > MAX_CHARACTERS:
+        raise ProviderError("broken", f"the answer has more than {MAX_CHARACTERS:,} characters")
+    if not said:
+        raise ProviderError("broken", "the answer is empty")
+    return {"mermaid": diagram(said)} if request.task == "diagram" else {"text": said}
+
+
+def diagram(said: str) -> str:
+    """Return the Mermaid text of an answer: out of JSON, out of a fence. Errors: ProviderError, `broken`."""
+    fenced = _FENCED.search(said)
+    inner = (_in_json(said) or (fenced[1] if fenced else said)).strip()
+    if not _BEGINNINGS.match(inner, len(_PREAMBLE.match(inner)[0])):  # type: ignore[index]  # matches anything
+        raise ProviderError("broken", f"the answer is no Mermaid diagram: it begins with {inner[:40]!r}")
+    return inner
+
+
+def _in_json(said: str) -> str | None:
+    try:
+        found = table(json.loads(said)).get("mermaid")
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,111 @@
+"""What the adapters of vendors over HTTP have in common; each of them adds its wire format and its words.
+
+An adapter builds the body and reads the answer in threads, for both hold pictures of megabytes.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from penstock.product.schema import Provider as Settings
+from penstock.providers import replies
+from penstock.providers.http import Reply, VendorClient
+from penstock.providers.pictures import decoded
+from penstock.providers.seam import Finished, Health, ProviderError, Request, Running
+from penstock.providers.surroundings import Surroundings
+
+JSON = {"content-type": "application/json"}
+
+
+class Vendor:
+    """A provider that is asked over HTTP and bills for what it does."""
+
+    tasks: frozenset[str]
+    billed = True
+    reattachable = False
+    base_url: ClassVar[str]
+
+    def __init__(self, name: str, settings: Settings, around: Surroundings) -> None:
+        """Answer to `name`; the key comes from the environment."""
+        self.name = name
+        self._settings = settings
+        self._clock = around.clock
+        key = around.environment.get(settings.key_env or "", "").strip()
+        self._http = VendorClient(settings.base_url or self.base_url, self._headers(key), secret=key)
+
+    @property
+    def _model(self) -> str:
+        assert self._settings.model is not None, "the check of the product file asks for it"
+        return self._settings.model
+
+    def _headers(self, key: str) -> Mapping[str, str]:
+        """Return what every request carries."""
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    async def poll(self, reference: str, request: Request) -> Running | Finished:  # noqa: ARG002
+        """Never asked: this vendor answers in one call."""
+        raise ProviderError("unknown", f"{self.name} can't find work again, {reference} neither", final=True)
+
+    async def cancel(self, reference: str) -> None:
+        """Nothing to stop: closing the connection is all that can be done."""
+
+    async def health(self) -> Health:
+        """Say whether key and model are right, with a call that costs nothing."""
+        try:
+            reply = await self._http.look(self._health_path())
+        except ProviderError as error:
+            return Health(ok=False, detail=error.detail)
+        return Health(ok=True) if reply.ok else Health(ok=False, detail=self._failure(reply).detail)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    def _health_path(self) -> str:
+        """Return an address that answers whether key and model are right, for nothing."""
+        raise NotImplementedError
+
+    def _failure(self, reply: Reply) -> ProviderError:
+        """Return what an answer that is no success means."""
+        return self._explained(reply.status, replies.failure(reply, self._clock.now()))
+
+    def _explained(self, status: int, error: ProviderError) -> ProviderError:
+        """Say to the operator which setting is likely wrong."""
+        settings = self._settings
+        hints = {
+            401: f"{settings.key_env or 'a key'} is not accepted",
+            403: f"the key in {settings.key_env or 'key_env'} may not use {settings.model or 'this'}",
+            404: f"there is no model {settings.model}, or base_url is wrong",
+        }
+        if error.kind != "broken" or status not in hints:
+            return error
+        return ProviderError("broken", f"{hints[status]} ({error.detail})")
+
+    def _lost(self, reply: Reply) -> ProviderError:
+        """Return what it means that a look at work under way failed: nothing about the work, unless it is gone."""
+        if reply.status in {404, 410}:
+            return ProviderError("unknown", f"the work is gone: HTTP {reply.status}", final=True)
+        error = self._failure(reply)
+        return error if error.kind in {"transient", "limited"} else ProviderError("unknown", error.detail)
+
+    async def _picture(self, value: object) -> bytes:
+        """Return a picture that a vendor gives as base64, or by its address. Errors: ProviderError.
+
+        Where the work can't be looked at again, a picture that can't be fetched now is lost.
+        """
+        if isinstance(value, str) and value.startswith(("https://", "http://")):
+            return await self._http.fetch(value, "transient" if self.reattachable else "unknown")
+        return await asyncio.to_thread(decoded, value)
+
+    def _document(self, reply: Reply) -> dict[str, Any]:
+        """Return the JSON of a success. Errors: ProviderError, `broken`."""
+        document = reply.document()
+        if document is None:
+            raise ProviderError("broken", f"the answer is not JSON but {reply.media_type or 'nothing'}: {reply.said()}")
+        return document
+
+
+def packed(document: Mapping[str, Any]) -> bytes:
+    """Return a document as the body of a request."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,1 @@
+"""The app as its users meet it: the real server, a real browser, real photographs."""

@@ -1,0 +1,60 @@
+"""Buying in the browser, with the test checkout: a plan, credits, another plan, and the way out, told before."""
+
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.test_every_page import Look
+from tests.browser.visitor import DEVICES, Device
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+def test_a_customer_buys_changes_and_cancels(device: Device, visit: Visit) -> None:
+    customer = visit(device, reduced_motion="reduce")
+    look, page = Look(customer), customer.page
+    customer.open("/pricing")
+    page.get_by_text("By the year").click()
+    expect(page.get_by_text("$79.90")).to_be_visible()
+    page.get_by_text("By the month").click()
+    page.get_by_test_id("buy-remember").click()
+    customer.fill_in("signup", f"buyer-{device.name}@example.org")
+    page.get_by_test_id("buy-remember").click()
+    expect(page.get_by_text("Test checkout: no money moves")).to_be_visible()
+    look.at("test-checkout", "Rekindle Remember")
+    page.get_by_test_id("test-pay").click()
+    expect(page.get_by_test_id("subscription")).to_contain_text("$7.99 a month")
+    expect(page.get_by_test_id("payments")).to_contain_text("Remember plan")
+    look.at("account-paid", "Account")
+
+    customer.open("/pricing")
+    page.get_by_test_id("buy-small").click()
+    page.get_by_test_id("test-pay").click()
+    expect(page.get_by_test_id("payments")).to_contain_text("10 credits")
+    customer.open("/pricing")
+    page.get_by_test_id("amount").fill("12.50")
+    expect(page.get_by_text("Brings 25 credits.")).to_be_visible()
+    page.get_by_test_id("buy-amount").click()
+    page.get_by_test_id("test-pay").click()
+    expect(page.get_by_test_id("payments")).to_contain_text("25 credits")
+    assert available(page.locator("dl").first.inner_text()) == 3 + 25 + 10 + 25
+
+    customer.open("/pricing")
+    page.get_by_test_id("change-cherish").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Cherish ($14.99 a month) holds as soon as")
+    look.at("change-plan")
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_test_id("subscription")).to_contain_text("Cherish")
+
+    page.get_by_test_id("cancel-plan").click()
+    expect(page.get_by_role("dialog")).to_contain_text("All credits that are left on that day are lost")
+    look.at("cancel-plan")
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_test_id("subscription")).to_contain_text("Ends")
+    page.get_by_role("button", name="Keep the plan").click()
+    expect(page.get_by_test_id("subscription")).to_contain_text("renews on")
+
+
+def available(told: str) -> Decimal:
+    return Decimal(told.split("At hand")[1].split(maxsplit=1)[0])

@@ -1,0 +1,51 @@
+"""Visitors: who comes without credentials may work where the product allows it, and keeps it by signing up."""
+
+from pathlib import Path
+
+from tests.flow.test_lifecycle import everything
+from tests.support.flows import PRODUCT, make_product
+from tests.support.servers import API, PASSWORD, running
+
+ANONYMOUS = make_product(
+    sign_in={"anonymous": True},
+    operations={"echo": PRODUCT["operations"]["echo"], "gratis": {**PRODUCT["operations"]["echo"], "price": 0}},
+)
+
+
+async def test_a_visitor_works_for_nothing_and_signs_up_to_pay(tmp_path: Path) -> None:
+    async with running(tmp_path, product=ANONYMOUS) as run:
+        run.client.headers["sec-fetch-site"] = "same-origin"  # as a browser says on the product's own page
+        free = await run.client.post(f"{API}/jobs", json={"operation": "gratis"})
+        paid = await run.client.post(f"{API}/jobs", json={"operation": "echo"})
+        credentials = {"email": "visitor@example.org", "password": PASSWORD}
+        signed_up = await run.client.post(f"{API}/auth/register", json=credentials)
+        headers = {"authorization": f"Bearer {signed_up.json()['access_token']}"}
+        jobs = (await run.client.get(f"{API}/jobs", headers=headers)).json()["items"]
+        me = (await run.client.get(f"{API}/me", headers=headers)).json()
+
+    assert free.status_code == 202
+    assert "penstock_visitor=" in free.headers["set-cookie"]
+    assert (paid.status_code, paid.json()["code"]) == (402, "insufficient_credits")
+    assert [action["kind"] for action in paid.json()["actions"]] == ["sign_in"]
+    assert [job["id"] for job in jobs] == [free.json()["id"]]
+    assert me["credits"] == {"available": 3, "held": 0}
+
+
+async def test_asking_the_price_makes_no_account(tmp_path: Path) -> None:
+    async with running(tmp_path, product=ANONYMOUS, works=False) as run:
+        before = everything(tmp_path)
+        quote = await run.client.post(f"{API}/jobs/quote", json={"operation": "echo"})
+        after = everything(tmp_path)
+
+    assert (quote.status_code, quote.json()["credits_after"]) == (200, -2)
+    assert "set-cookie" not in quote.headers
+    assert after == before
+
+
+async def test_a_visitor_gets_no_credits_of_a_plan(tmp_path: Path) -> None:
+    async with running(tmp_path, product=ANONYMOUS, works=False) as run:
+        me = (await run.client.get(f"{API}/me")).json()
+        credits_ = (await run.client.get(f"{API}/credits")).json()
+
+    assert (me["visitor"], me["email"], me["credits"]["available"]) == (True, None, 0)
+    assert credits_ == {"available": 0, "held": 0, "debt": 0, "lots": []}

@@ -1,0 +1,1 @@
+"""Hours of business in seconds: the real submit, queue, worker, run and settle under virtual time."""

@@ -1,0 +1,135 @@
+"""A worker in a process of its own, for tests that kill it: the real services, with a provider that leaves a trace.
+
+    python -m tests.support.worker_process '{"folder": …, "settings": {…}, …}'
+
+It says `working` once it claims. SIGTERM drains it, as an operator would.
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock.app import server
+from penstock.app.wiring import Parts, open_services
+from penstock.jobs import maintenance, queue, turns
+from penstock.observability.logs import configure_logging
+from penstock.product.settings import Settings
+from penstock.providers.seam import Attempt, Finished, Provider, Request
+from tests.support.flows import FakeProvider, NoFiles, make_product
+from tests.support.servers import SECRET, loaded
+
+ROOT = Path(__file__).parents[2]
+START_LIMIT_S = 180.0  # on a machine that many share
+STOP_LIMIT_S = 60.0
+LOOK_S = 0.01  # between two looks whether a gate has been opened
+
+
+class WorkerProcess:
+    """A worker that a test starts, kills and stops.
+
+    Args:
+        folder: of its own; `sent` and the gates lie in `traces`.
+        lease_s: of its jobs, instead of the usual; everything else that waits is as much shorter.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        traces: Path,
+        shared: Mapping[str, str],
+        *,
+        lease_s: float = 2.0,
+        product: Mapping[str, Any] | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._told = {
+            "folder": str(folder),
+            "traces": str(traces),
+            "settings": dict(shared),
+            "lease_s": lease_s,
+            "product": dict(product or {}),
+        }
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> "WorkerProcess":
+        """Start it and wait until it works. Errors: AssertionError, with what it said."""
+        with (self.folder / "log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.worker_process", json.dumps(self._told)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+            )
+        assert self._process.stdout is not None
+        impatience = threading.Timer(START_LIMIT_S, self._process.kill)
+        impatience.start()
+        said = self._process.stdout.readline()
+        impatience.cancel()
+        assert said.strip() == "working", f"the worker did not start:\n{(self.folder / 'log').read_text()}"
+        return self
+
+    def kill(self) -> None:
+        """End it as the kernel's out-of-memory killer does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it as an operator does; returns its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        with process:  # closes its pipe
+            process.send_signal(number)
+            return process.wait(STOP_LIMIT_S)
+
+
+def sent(traces: Path) -> list[str]:
+    """Return the ids of the jobs that any worker has sent to the provider, in order."""
+    path = traces / "sent"
+    return path.read_text().split() if path.exists() else []
+
+
+def _act(traces: Path, request: Request) -> asyncio.Future[Finished]:
+    async def work() -> Finished:
+        with (traces / "sent").open("a") as file:  # one short write at the end: whole, whoever else writes
+            file.write(f"{request.job_id}\n")
+        words = request.texts.get("words", "")
+        if words.startswith("gate"):
+            while not (traces / words).exists():
+                await asyncio.sleep(LOOK_S)
+        return Finished(values={"said": words})
+
+    return asyncio.ensure_future(work())
+
+
+async def _main(told: Mapping[str, Any]) -> None:
+    queue.LEASE_S, queue.HEARTBEAT_S = told["lease_s"], told["lease_s"] / 3
+    maintenance.LEASE_LOOK_S = turns.TURN_S = told["lease_s"] / 4
+    traces = Path(told["traces"])
+
+    def make(name: str, _settings: Any, _around: Any) -> Provider:
+        def act(request: Request, _attempt: Attempt) -> asyncio.Future[Finished]:
+            return _act(traces, request)
+
+        return FakeProvider(name, act)
+
+    settings = Settings(data_dir=Path(told["folder"]) / "data", secret=SECRET, **told["settings"])
+    parts = Parts(studio=NoFiles(), factories={"local": make})
+    product = loaded(make_product(**told["product"]))
+    async with open_services(settings, product, {}, parts=parts) as services:
+        await server.work(services, lambda: print("working", flush=True))  # noqa: T201 - whoever started it reads it
+
+
+if __name__ == "__main__":
+    configure_logging("json", "info")
+    asyncio.run(_main(json.loads(sys.argv[1])))

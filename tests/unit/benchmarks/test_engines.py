@@ -1,0 +1,131 @@
+"""The engines in small: each does its jobs and hands in numbers, and wrong books are noticed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from benchmarks import claims, lifecycle, start
+from benchmarks.engines import contest, noop, ours, report
+
+from penstock.jobs.submit import submit
+from penstock.jobs.worker import Worker
+from penstock.kit.database import Transaction
+
+
+async def test_our_engine_runs_whole_lifecycles_and_checks_its_books(tmp_path: Path) -> None:
+    measured = await ours.lifecycle(tmp_path, jobs=30, durability="full")
+    assert measured["rate"] > 0
+    assert measured["cpu_us"] > 0
+
+
+async def test_our_engine_starts_idle_jobs(tmp_path: Path) -> None:
+    measured = await ours.idle(tmp_path, jobs=5, durability="full")
+    assert 0 < measured["p50"] <= measured["p95"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ("UPDATE wallets SET available = available + 1", "wallet differs"),
+        ("UPDATE jobs SET state = 'failed'", "of 3 jobs there are {'failed': 3}"),
+        ("DELETE FROM jobs WHERE id = (SELECT MIN(id) FROM jobs)", "of 3 jobs there are {'succeeded': 2}"),
+        ("DELETE FROM transfers WHERE credit = 'spent'", "credits were spent instead of"),
+    ],
+)
+async def test_wrong_books_are_noticed(tmp_path: Path, damage: str, complaint: str) -> None:
+    counter = ours._Counter(3)
+    provider = noop.IdleProvider()
+    async with noop.open_flow(tmp_path, provider, durability="normal", delivered=counter.one) as flow:
+        await flow.database.write(noop.fund, ours.ACCOUNTS, 10)
+        worker = Worker(flow, 2)
+        await worker.start()
+        for number in range(3):
+            await submit(flow, noop.order(flow, ours.ACCOUNTS[number], f"key-{number}"))
+        await counter.done.wait()
+        await worker.stop(grace_s=1.0)
+        await flow.database.read(ours.check_books, 3)
+
+        def spoil(tx: Transaction) -> None:
+            tx.run("PRAGMA defer_foreign_keys = ON")
+            tx.run("DELETE FROM idempotency")
+            tx.run(damage)
+
+        await flow.database.write(spoil)
+        with pytest.raises(ours.WrongBooksError, match=complaint):
+            await flow.database.read(ours.check_books, 3)
+
+
+def test_huey_hands_in_its_measurements() -> None:
+    measured = contest.run_once("huey", ["benchmarks.engines.huey_peer", "lifecycle", "--jobs", "5"])
+    assert measured["drain_rate"] > measured["rate"] > 0
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_rq_hands_in_its_measurements() -> None:
+    measured = contest.run_once("rq", ["benchmarks.engines.rq_peer", "lifecycle", "--jobs", "5"])
+    assert measured["drain_rate"] > measured["rate"] > 0
+    assert contest.run_once("rq", ["benchmarks.engines.rq_peer", "idle", "--jobs", "3"])["p50"] > 0
+
+
+def test_an_engine_that_fails_is_told_with_what_it_wrote() -> None:
+    with pytest.raises(contest.EngineFailedError, match=r"ours ended with status 2(.|\n)*--jobs"):
+        contest.run_once("ours", ["benchmarks.engines.ours", "lifecycle"])
+
+
+def test_engines_race_in_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([1.0, 10.0, 5.0, 30.0, 3.0, 20.0])
+    turns = []
+
+    def once(name: str, command: object) -> contest.Measured:
+        turns.append(name)
+        return {"rate": next(values)}
+
+    monkeypatch.setattr(contest, "run_once", once)
+    assert contest.race({"a": ["x"], "b": ["y"]}, rounds=3) == {"a": {"rate": 3.0}, "b": {"rate": 20.0}}
+    assert turns == ["a", "b", "a", "b", "a", "b"]
+
+
+def test_a_ratio_is_our_value_divided_by_the_peers() -> None:
+    peer = {"rate": 100.0, "drain_rate": 200.0, "cpu_us": 400.0}
+    ours_ = {"rate": 600.0, "cpu_us": 100.0}
+    found = {
+        figure.name: figure
+        for figure in lifecycle.compare({"full": ours_, "normal": {**ours_, "rate": 900.0}, "rq": peer, "huey": peer})
+    }
+    assert list(found) == [
+        "lifecycle.sqlite",
+        "lifecycle.sqlite.cpu",
+        "lifecycle.sqlite_normal",
+        "lifecycle.sqlite_normal.cpu",
+    ]
+    assert found["lifecycle.sqlite"].value == 600.0
+    assert found["lifecycle.sqlite"].ratios["rq.simple"] == 6.0
+    assert found["lifecycle.sqlite"].ratios["rq.simple.drain"] == 3.0
+    assert found["lifecycle.sqlite.cpu"].ratios["rq.simple"] == 0.25
+    assert found["lifecycle.sqlite_normal"].ratios["huey.sqlite"] == 9.0
+
+
+def test_waits_are_compared_at_median_and_95th_percentile() -> None:
+    found = start.compare({"ours": {"p50": 1.0, "p95": 2.0}, "rq.simple": {"p50": 4.0, "p95": 4.0}})
+    assert [(figure.name, figure.value, figure.ratios) for figure in found] == [
+        ("start.idle.p50", 1.0, {"rq.simple": 0.25}),
+        ("start.idle.p95", 2.0, {"rq.simple": 0.5}),
+    ]
+    assert report.points([float(n) for n in range(1, 101)]) == {"p50": 50.5, "p95": pytest.approx(95.95)}
+
+
+async def test_claims_are_timed_for_every_queue() -> None:
+    took = await claims.measure((10, 50), rounds=1, claims=15)
+    assert set(took) == {(10, False), (10, True), (50, False), (50, True)}
+    names = {figure.name: figure for figure in claims.compare(took)}
+    assert set(names) == {f"claim.cost.{size}{kind}" for size in (10, 50) for kind in ("", ".one_customer")}
+    assert names["claim.cost.10"].ratios == {}
+    assert names["claim.cost.50"].ratios == {"claim.cost.10": took[50, False] / took[10, False]}
+
+
+def test_a_backlog_lets_nobody_above_the_limit() -> None:
+    rows = list(claims.backlog(100, large=True))
+    ready = [row["account_id"] for row in rows if row["state"] == "ready"]
+    assert sum(row["account_id"] == "acc_0" for row in rows) == 90
+    assert max(ready.count(account) for account in ready) == noop.RUNNING_LIMIT
+    assert len(ready) == 10 + noop.RUNNING_LIMIT

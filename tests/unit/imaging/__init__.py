@@ -1,0 +1,1 @@
+"""Tests of `penstock.imaging`, and of what it is trained on and judged by."""
