@@ -356,6 +356,7 @@ async def test_the_product_says_how_things_are_bought(sale: Market) -> None:
 # Without a payment provider
 
 
+@pytest.mark.embedded
 async def test_the_test_checkout_sells_plans_and_credits(tmp_path: Path) -> None:
     clock = ManualClock(moment(2027, 3, 1))
     async with running(tmp_path, product=selling(), works=False, clock=clock) as run:
@@ -381,6 +382,7 @@ async def test_the_test_checkout_sells_plans_and_credits(tmp_path: Path) -> None
         assert await bob.credits() == (FREE, 0)
 
 
+@pytest.mark.embedded
 async def test_plans_of_the_test_checkout_renew_change_and_end(tmp_path: Path) -> None:
     clock = ManualClock(moment(2027, 3, 1))
     async with running(tmp_path, product=selling(), works=False, clock=clock) as run:

@@ -14,10 +14,13 @@ import pytest_asyncio
 
 from penstock.app.application import bare_app
 from penstock.app.openapi import operations
+from penstock.billing.test_checkout import TestPayments
+from penstock.kit.clock import SystemClock
 from penstock.kit.database import Transaction
 from penstock.media import queries as media
 from penstock.media.queries import NewFile, Variant
 from tests.support.servers import BASE, Customer, Running, running
+from tests.support.shop import selling
 
 DOCUMENT = bare_app().openapi()
 BODIES = {
@@ -27,6 +30,7 @@ BODIES = {
     "submit_job": {"operation": "echo"},
     "quote_job": {"operation": "echo"},
 }
+KINDS = ("checkout_id", "job_id", "key_id", "result_id", "upload_id")
 LISTS = ("list_jobs", "list_credit_entries", "list_keys", "show_usage", "show_credits", "show_me")
 
 
@@ -45,7 +49,9 @@ GUARDED = [(method, path, each) for method, path, each in every_operation() if e
 
 @pytest_asyncio.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path, works=False) as run:
+    product = selling()
+    payments = TestPayments(SystemClock(), lambda: product)
+    async with running(tmp_path, product=product, works=False, payments=payments) as run:
         run.services.streams.closing.set()  # streams end at once
         yield run
 
@@ -56,7 +62,9 @@ async def things_of(run: Running, customer: Customer) -> dict[str, str]:
     failed = await customer.submit("daring")
     await customer.post(f"/jobs/{failed['id']}/cancel")
     key = (await customer.post("/me/keys", {"name": "mine", "scopes": ["read"]})).json()
-    ids = {"job_id": job["id"], "key_id": key["id"], "result_id": "res_hers", "upload_id": "upl_hers"}
+    page = (await customer.post("/billing/checkout", {"topup": "ten"})).json()["url"]
+    ids = {"job_id": job["id"], "key_id": key["id"], "checkout_id": page.rpartition("/")[2]}
+    ids |= {"result_id": "res_hers", "upload_id": "upl_hers"}
     await run.services.database.write(_files, customer.id, job["id"])
     return ids
 
@@ -119,7 +127,7 @@ async def test_somebody_elses_things_are_not_found(
 
 @pytest.mark.parametrize(("method", "path", "operation"), GUARDED, ids=[each["operationId"] for _, _, each in GUARDED])
 async def test_nobody_gets_nothing(run: Running, method: str, path: str, operation: dict[str, Any]) -> None:
-    ids = dict.fromkeys(("job_id", "key_id", "result_id", "upload_id"), "anything")
+    ids = dict.fromkeys(KINDS, "anything")
     nobody = await call(run, method, path, operation, ids)
     forged = await call(run, method, path, operation, ids, authorization="Bearer nonsense")
 
@@ -159,6 +167,8 @@ def test_every_operation_is_in_the_matrix_or_open_to_all() -> None:
 
     assert open_to_all == {
         "show_product", "show_health", "register", "login", "refresh", "logout", "list_plans", "list_topups",
-        "send_content",  # its address is signed
+        "send_content", "take_stripe_webhook",  # what comes is signed
+        "verify_address", "ask_reset", "reset_password",  # whoever has the letter may
+        "list_letters",  # in development only
     }  # fmt: skip
-    assert {name for _, _, each in OWNED for name in id_of(each)} == {"job_id", "key_id", "result_id", "upload_id"}
+    assert {name for _, _, each in OWNED for name in id_of(each)} == set(KINDS)

@@ -17,7 +17,7 @@ CROWDED = Hours(
     people=50,
     load=2,
     wave=0,
-    limits=ProviderLimits(requests_per_minute=10, tokens_per_minute=12_000, concurrency=8),
+    limits=ProviderLimits(requests_per_minute=10, tokens_per_minute=12_000, tokens_each=2_000, concurrency=8),
 )
 
 

@@ -4,7 +4,7 @@
 
 One row for each request of the last minute is counted, so the limits hold exactly in every window of a minute, and
 whoever crashes leaves nothing to be put right: a request counts as under way only while its job runs under the same
-fence. Tokens are reserved as the 95th percentile of recent requests and corrected to what was used. A provider that
+fence. Tokens are reserved as the most of any recent request and corrected to what was used. A provider that
 says "too many" is left alone by everybody until the moment it names.
 """
 
@@ -20,10 +20,11 @@ from penstock.providers.seam import ProviderError
 
 WINDOW_S = 61.0
 """A minute, and a second for requests that travel at different speeds."""
+KEPT_S = 3_600.0
+"""How long a reservation is kept: what requests of the last hour used tells what the next ones will."""
 HIGH_SHARE = 0.8
 RECENT_REQUESTS = 100
 ANY_NUMBER = 1_000_000  # requests: what a provider without limits can take
-RESERVED_QUANTILE = 0.95
 
 log = structlog.get_logger()
 
@@ -51,9 +52,11 @@ SELECT COUNT(*) FROM reservations JOIN jobs ON jobs.id = reservations.job_id AND
 WHERE reservations.provider = :provider AND reservations.done_at IS NULL AND jobs.state = 'running'
 """
 
-RECENT_TOKENS = """
-SELECT tokens FROM reservations WHERE provider = :provider AND done_at IS NOT NULL AND measured
-ORDER BY taken_at DESC LIMIT :limit
+MOST_TOKENS = """
+SELECT MAX(tokens) FROM (
+    SELECT tokens FROM reservations WHERE provider = :provider AND done_at IS NOT NULL AND measured
+    ORDER BY taken_at DESC LIMIT :limit
+) AS recent
 """
 
 RESERVE = """
@@ -193,9 +196,12 @@ def room(tx: Transaction, provider: str, limits: ProviderLimits, wanted: int | N
 
 
 def usual_tokens(tx: Transaction, provider: str, limits: ProviderLimits) -> int:
-    """Return the tokens to reserve for one request: the 95th percentile of recent ones, or what the file expects."""
-    recent = sorted(row["tokens"] for row in tx.all(RECENT_TOKENS, provider=provider, limit=RECENT_REQUESTS))
-    return int(recent[int(RESERVED_QUANTILE * (len(recent) - 1))]) if recent else limits.tokens_each
+    """Return the tokens to reserve for one request: the most of the recent ones, or what the file expects.
+
+    Any smaller quantile is exceeded now and then by requests under way together, and then the provider refuses.
+    """
+    most = tx.value(MOST_TOKENS, provider=provider, limit=RECENT_REQUESTS)
+    return limits.tokens_each if most is None else int(most)
 
 
 def reserve(tx: Transaction, job_id: str, fence: int, provider: str, limits: ProviderLimits) -> None:
@@ -232,8 +238,8 @@ def carry_over(tx: Transaction, job_id: str, before: int, fence: int, provider: 
 
 
 def forget_old(tx: Transaction) -> int:
-    """Delete reservations that count no more; returns how many."""
-    return tx.run(FORGET, before=tx.now - WINDOW_S)
+    """Delete reservations that tell nothing any more; returns how many."""
+    return tx.run(FORGET, before=tx.now - KEPT_S)
 
 
 def _observe(provider: str, before: Room, after: Room) -> None:

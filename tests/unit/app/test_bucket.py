@@ -58,7 +58,7 @@ async def test_what_keeps_a_process_from_starting(settings: Settings, way: Proxy
 async def test_health_says_when_it_is_away(
     tmp_path: Path, settings: Settings, way: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running(tmp_path, works=False, settings=settings, environment=ENVIRONMENT) as run:
+    async with running(tmp_path, settings=settings, environment=ENVIRONMENT) as run:
         before = await health_of(run)
         seen = way.seen
         await health_of(run)

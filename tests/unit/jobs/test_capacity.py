@@ -172,6 +172,21 @@ async def test_tokens_are_reserved_as_expected_and_corrected_to_what_was_used(tm
         assert await blocked(scene.flow) == EVERYTHING
 
 
+async def test_the_most_that_a_recent_request_used_is_reserved(tmp_path: Path) -> None:
+    product, used = limited(tokens_per_minute=1_000, tokens_each=10), iter((100, 300, 200, 200))
+    async with opened(tmp_path, product, FakeProvider(act=lambda *_: Finished(tokens=next(used)))) as scene:
+        for _ in range(3):
+            await scene.run()
+        scene.clock.advance(capacity.WINDOW_S)  # out of the window, not forgotten
+        await scene.flow.database.write(capacity.forget_old)
+        await scene.submit()
+        job = await scene.claim()
+        limits = ProviderLimits(tokens_per_minute=1_000)
+        await scene.flow.database.write(capacity.reserve, job.id, job.fence, "main", limits)
+        reserved = await rows(scene.flow, "SELECT tokens FROM reservations WHERE done_at IS NULL")
+        assert [row["tokens"] for row in reserved] == [300]
+
+
 async def test_a_request_larger_than_the_minute_goes_alone(tmp_path: Path) -> None:
     product = limited(tokens_per_minute=1_000, tokens_each=400)
     async with opened(tmp_path, product, FakeProvider(act=lambda *_: Finished(tokens=5_000))) as scene:
@@ -198,7 +213,7 @@ async def test_old_reservations_are_forgotten_but_not_what_is_under_way(tmp_path
         await scene.submit()
         job = await scene.claim()
         await scene.flow.database.write(capacity.reserve, job.id, job.fence, "main", ProviderLimits(concurrency=5))
-        scene.clock.advance(capacity.WINDOW_S + 1)
+        scene.clock.advance(capacity.KEPT_S + 1)
         assert await scene.flow.database.write(capacity.forget_old) == 1
         assert [row["job_id"] for row in await rows(scene.flow, "SELECT job_id FROM reservations")] == [job.id]
 
