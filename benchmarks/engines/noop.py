@@ -8,17 +8,13 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-import penstock.accounts.models
-import penstock.jobs.models
-import penstock.ledger.models
-import penstock.media.models
-import penstock.notify.models
-import penstock.product.models  # noqa: F401 - each import declares tables
 from benchmarks.engines.report import NOTE
+from penstock.app.tables import metadata
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.order import Order, read_order
-from penstock.kit.clock import SystemClock
-from penstock.kit.database import Transaction, metadata
+from penstock.kit.clock import Clock, SystemClock
+from penstock.kit.database import Database, Transaction
+from penstock.kit.postgres import PostgresDatabase
 from penstock.kit.sqlite import Durability, SqliteDatabase
 from penstock.ledger import service as ledger
 from penstock.ledger.service import Grant
@@ -137,15 +133,20 @@ class OneProduct:
 
 @asynccontextmanager
 async def open_flow(
-    folder: Path, provider: IdleProvider, *, durability: Durability, delivered: Callable[[], None]
+    folder: Path,
+    provider: IdleProvider,
+    *,
+    delivered: Callable[[], None],
+    durability: Durability = "full",
+    url: str | None = None,
 ) -> AsyncIterator[Flow]:
-    """Yield a flow on a fresh SQLite file in `folder`."""
-    path = folder / "penstock.sqlite3"
-    engine = create_engine(f"sqlite:///{path}")
-    metadata.create_all(engine)
-    engine.dispose()
+    """Yield a flow on the PostgreSQL database at `url`, which has its tables, or on a fresh SQLite file in `folder`."""
     clock = SystemClock()
-    database = SqliteDatabase(path, clock=clock, durability=durability)
+    database: Database
+    if url is None:
+        database = _sqlite(folder / "penstock.sqlite3", clock, durability)
+    else:
+        database = await PostgresDatabase.open(url, clock=clock)
     try:
         yield Flow(
             database=database,
@@ -158,6 +159,13 @@ async def open_flow(
         )
     finally:
         await database.close()
+
+
+def _sqlite(path: Path, clock: Clock, durability: Durability) -> SqliteDatabase:
+    engine = create_engine(f"sqlite:///{path}")
+    metadata.create_all(engine)
+    engine.dispose()
+    return SqliteDatabase(path, clock=clock, durability=durability)
 
 
 def fund(tx: Transaction, accounts: list[str], amount: int) -> None:

@@ -10,12 +10,17 @@ import itertools
 import logging
 import random
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 import uvloop
+from tests.support.postgres import Server
 
 from benchmarks.engines.noop import PRICE_CREDITS, SLOTS, IdleProvider, fund, open_flow, order
+from benchmarks.engines.postgres_server import postgres_cpu_s, postgres_server
 from benchmarks.engines.report import cpu_s, hand_in, points
 from penstock.jobs.flow import Flow
 from penstock.jobs.submit import submit
@@ -47,21 +52,39 @@ class _Counter:
             self.done.set()
 
 
-async def lifecycle(folder: Path, jobs: int, durability: Durability) -> dict[str, float]:
+@dataclass(frozen=True)
+class Place:
+    """Which database an engine works on: a PostgreSQL server, or else an SQLite file in `folder`."""
+
+    folder: Path
+    durability: Durability = "full"
+    server: Server | None = None
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU used by us and by the server."""
+        return cpu_s() + (0.0 if self.server is None else postgres_cpu_s(self.server))
+
+    def opened(self, provider: IdleProvider, delivered: Callable[[], None]) -> AbstractAsyncContextManager[Flow]:
+        """Return a flow on a fresh database."""
+        url = None if self.server is None else self.server.make_database()
+        return open_flow(self.folder, provider, durability=self.durability, delivered=delivered, url=url)
+
+
+async def lifecycle(place: Place, jobs: int) -> dict[str, float]:
     """Run `jobs` whole paid lifecycles; returns jobs per second and microseconds of CPU for each job.
 
     Errors: WrongBooksError.
     """
     counter = _Counter(jobs)
-    async with open_flow(folder, IdleProvider(), durability=durability, delivered=counter.one) as flow:
+    async with place.opened(IdleProvider(), counter.one) as flow:
         await flow.database.write(fund, ACCOUNTS, jobs * PRICE_CREDITS)
         worker = Worker(flow, SLOTS)
         await worker.start()
-        spent, started = cpu_s(), time.perf_counter()
+        spent, started = place.cpu_s(), time.perf_counter()
         async with asyncio.timeout(MAX_S):
             await _submit_all(flow, jobs)
             await counter.done.wait()
-        took, spent = time.perf_counter() - started, cpu_s() - spent
+        took, spent = time.perf_counter() - started, place.cpu_s() - spent
         await worker.stop(grace_s=1.0)
         await flow.database.read(check_books, jobs)
     return {"rate": jobs / took, "cpu_us": spent / jobs * 1e6}
@@ -91,13 +114,13 @@ def check_books(tx: Transaction, jobs: int) -> None:
         raise WrongBooksError("; ".join(wrong))
 
 
-async def idle(folder: Path, jobs: int, durability: Durability) -> dict[str, float]:
+async def idle(place: Place, jobs: int) -> dict[str, float]:
     """Submit `jobs` one at a time to an idle worker; returns the milliseconds from submit to the provider's start."""
     provider, settled = IdleProvider(), asyncio.Event()
     entered: list[float] = []
     provider.entered = entered.append
     waits, chance = [], random.Random(1)
-    async with open_flow(folder, provider, durability=durability, delivered=settled.set) as flow:
+    async with place.opened(provider, settled.set) as flow:
         await flow.database.write(fund, ACCOUNTS, jobs * PRICE_CREDITS)
         worker = Worker(flow, SLOTS)
         await worker.start()
@@ -118,13 +141,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("lifecycle", "idle"))
     parser.add_argument("--jobs", type=int, required=True)
-    parser.add_argument("--durability", choices=("full", "normal"), default="full")
+    parser.add_argument("--on", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--durability", choices=("full", "normal"), default="full", help="of SQLite")
     parser.add_argument("--folder", type=Path, required=True)
     chosen = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     measure = lifecycle if chosen.what == "lifecycle" else idle
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        hand_in(runner.run(measure(chosen.folder, chosen.jobs, chosen.durability)))
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres_server()) if chosen.on == "postgres" else None
+        runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+        hand_in(runner.run(measure(Place(chosen.folder, chosen.durability, server), chosen.jobs)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "postgres.after_commit": "tests/unit/kit/test_postgres.py",
     "upload.kept": "tests/unit/media/test_sweep.py",
     "store.remembered": "tests/unit/media/test_sweep.py",
+    "store.copied": "tests/unit/media/test_sweep.py",
     "result.doomed": "tests/unit/media/test_sweep.py",
     "slip.opened": "tests/unit/media/test_direct.py",
     "slip.sent": "tests/unit/media/test_direct.py",

@@ -76,6 +76,12 @@ class Server:
         """Return the address of a database here."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running server; all of its processes are children of that one."""
+        assert self._process is not None, "the server does not run"
+        return self._process.pid
+
     def make(self) -> None:
         """Make the server's files."""
         self.folder.mkdir(parents=True)

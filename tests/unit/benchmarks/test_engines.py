@@ -10,16 +10,24 @@ from benchmarks.engines import contest, noop, ours, report
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
 from penstock.kit.database import Transaction
+from tests.support.postgres import binaries
 
 
 async def test_our_engine_runs_whole_lifecycles_and_checks_its_books(tmp_path: Path) -> None:
-    measured = await ours.lifecycle(tmp_path, jobs=30, durability="full")
+    measured = await ours.lifecycle(ours.Place(tmp_path), jobs=30)
+    assert measured["rate"] > 0
+    assert measured["cpu_us"] > 0
+
+
+def test_our_engine_runs_on_postgresql() -> None:
+    binaries()  # skips the test where there is no server
+    measured = contest.run_once("ours", ["benchmarks.engines.ours", "lifecycle", "--jobs", "30", "--on", "postgres"])
     assert measured["rate"] > 0
     assert measured["cpu_us"] > 0
 
 
 async def test_our_engine_starts_idle_jobs(tmp_path: Path) -> None:
-    measured = await ours.idle(tmp_path, jobs=5, durability="full")
+    measured = await ours.idle(ours.Place(tmp_path), jobs=5)
     assert 0 < measured["p50"] <= measured["p95"]
 
 
@@ -88,21 +96,22 @@ def test_engines_race_in_turns_and_the_median_counts(monkeypatch: pytest.MonkeyP
 def test_a_ratio_is_our_value_divided_by_the_peers() -> None:
     peer = {"rate": 100.0, "drain_rate": 200.0, "cpu_us": 400.0}
     ours_ = {"rate": 600.0, "cpu_us": 100.0}
-    found = {
-        figure.name: figure
-        for figure in lifecycle.compare({"full": ours_, "normal": {**ours_, "rate": 900.0}, "rq": peer, "huey": peer})
-    }
+    measured = {"full": ours_, "normal": {**ours_, "rate": 900.0}, "postgres": {**ours_, "rate": 300.0}}
+    found = {figure.name: figure for figure in lifecycle.compare({**measured, "rq": peer, "huey": peer})}
     assert list(found) == [
         "lifecycle.sqlite",
         "lifecycle.sqlite.cpu",
         "lifecycle.sqlite_normal",
         "lifecycle.sqlite_normal.cpu",
+        "lifecycle.postgres",
+        "lifecycle.postgres.cpu",
     ]
     assert found["lifecycle.sqlite"].value == 600.0
     assert found["lifecycle.sqlite"].ratios["rq.simple"] == 6.0
     assert found["lifecycle.sqlite"].ratios["rq.simple.drain"] == 3.0
     assert found["lifecycle.sqlite.cpu"].ratios["rq.simple"] == 0.25
     assert found["lifecycle.sqlite_normal"].ratios["huey.sqlite"] == 9.0
+    assert found["lifecycle.postgres"].ratios["rq.simple"] == 3.0
 
 
 def test_waits_are_compared_at_median_and_95th_percentile() -> None:

@@ -25,6 +25,7 @@ HOUR_S = 3_600.0
 POINTS = (
     "store.remembered",
     "store.put",
+    "store.copied",
     "upload.kept",
     "result.doomed",
     "sweep.doomed",
@@ -171,6 +172,7 @@ async def test_killed_at_any_point_nothing_stays_for_good(
     for step in (
         lambda: client.post("/uploads", files={"file": ("a.png", encoded(coffee()[:64, :64], "PNG"), "image/png")}),
         lambda: put_result(stage, tmp_path, expires_at=stage.clock.now() + HOUR_S),
+        lambda: stage.media.copy_result(unwanted, "acc_ann", new_id("res")),
         lambda: stage.media.delete(unwanted.id, "acc_ann"),
         lambda: _later(stage, HOUR_S),
     ):
