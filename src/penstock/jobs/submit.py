@@ -37,10 +37,10 @@ async def submit(flow: Flow, order: Order) -> Submitted:
     Errors: Problem `insufficient_credits`, `plan_limit`, `idempotency_mismatch`, `invalid_input`, `unavailable`.
     """
     try:
-        submitted = await flow.database.write(_accept, flow, order)
+        submitted = await flow.database.write_for(order.account_id, _accept, flow, order)
     except UnknownWalletError:  # a visitor's first job: nobody has granted anything yet
         await flow.database.write(ledger.open_wallet, order.account_id)
-        submitted = await flow.database.write(_accept, flow, order)
+        submitted = await flow.database.write_for(order.account_id, _accept, flow, order)
     checkpoint("submit.committed")
     return submitted
 

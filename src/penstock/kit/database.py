@@ -104,6 +104,18 @@ class Database(Protocol):
         """
         ...
 
+    async def write_for(
+        self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `unit` in one transaction, perhaps in the same one as units of other owners; returns after the commit.
+
+        For the many small units under load. The unit locks and changes only what belongs to `owner` (an account), and
+        what it reads of others is only an estimate to it: it may see what they are about to commit.
+
+        Errors: as `write`; a unit that raises leaves nothing and spoils nothing for the others.
+        """
+        ...
+
     async def read(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `unit` on one consistent snapshot; it cannot write."""
         ...

@@ -10,9 +10,9 @@ Whoever stops waiting for a unit doesn't stop the unit: it goes on to its end, a
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Concatenate
+from typing import Any, Concatenate, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import greenlet_spawn
@@ -21,7 +21,11 @@ from penstock.kit.checkpoints import checkpoint
 from penstock.kit.clock import Clock, SystemClock
 from penstock.kit.database import DatabaseUnavailableError, P, T, Transaction
 from penstock.kit.postgres_connections import TROUBLE, Connections, advice, shown
+from penstock.kit.postgres_together import BEGIN as BEGIN_TOGETHER
+from penstock.kit.postgres_together import Together
 from penstock.kit.postgres_transaction import ConnectionLostError, PostgresTransaction
+
+R = TypeVar("R")
 
 CONNECTIONS = 10  # of one process, at most; the server must allow as many for all processes together
 TRIES = 8  # of a unit that lost a race
@@ -53,6 +57,8 @@ class PostgresDatabase:
         self._closed = False
         self._under_way: set[asyncio.Task[Any]] = set()
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        in_one = partial(self._once, BEGIN_TOGETHER)
+        self._together = Together(self._write, in_one, self.clock.now, self._tell)
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock | None = None, connections: int = CONNECTIONS) -> "PostgresDatabase":
@@ -70,10 +76,18 @@ class PostgresDatabase:
         self._check_open()
         return await self._outlasting(self._write(partial(_call, unit, args, kwargs)))
 
+    async def write_for(
+        self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `unit` in one transaction, perhaps together with units of others. See `Database.write_for`."""
+        self._check_open()
+        result: T = await self._outlasting(self._together.join(owner, partial(_call, unit, args, kwargs)))
+        return result
+
     async def read(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `unit` on one consistent snapshot. See `Database.read`."""
         self._check_open()
-        result, _ = await self._once(BEGIN_READ, partial(_call, unit, args, kwargs))
+        result, _ = await self._once(BEGIN_READ, partial(self._single, partial(_call, unit, args, kwargs)))
         return result
 
     async def close(self) -> None:
@@ -103,7 +117,7 @@ class PostgresDatabase:
     async def _write(self, call: Callable[[Transaction], T]) -> T:
         for tried in range(1, TRIES + 1):
             try:
-                result, calls = await self._once(BEGIN_WRITE, call)
+                result, calls = await self._once(BEGIN_WRITE, partial(self._single, call))
             except _RACES:
                 if tried == TRIES:
                     raise
@@ -113,25 +127,32 @@ class PostgresDatabase:
                 return result
         raise AssertionError("the last try returns or raises")
 
-    async def _once(self, begin: str, call: Callable[[Transaction], T]) -> tuple[T, list[Callable[[], None]]]:
+    async def _single(
+        self, call: Callable[[Transaction], T], connection: "asyncpg.Connection"
+    ) -> tuple[T, list[Callable[[], None]]]:
+        transaction = PostgresTransaction(connection, self.clock.now())
+        result: T = await greenlet_spawn(call, transaction)
+        return result, transaction.committed()
+
+    async def _once(self, begin: str, work: Callable[["asyncpg.Connection"], Awaitable[R]]) -> R:
+        """Do `work` in one transaction and commit."""
         try:
             async with self._connections.borrow() as connection:
-                transaction = PostgresTransaction(connection, self.clock.now())
                 await _command(connection, begin)
                 try:
-                    result: T = await greenlet_spawn(call, transaction)
+                    result = await work(connection)
                 except BaseException as error:
                     await _roll_back(connection)
                     if isinstance(error, asyncpg.InterfaceError) and connection.is_closed():
                         raise ConnectionLostError(str(error)) from error
                     raise
-                if begin is BEGIN_WRITE:
+                if begin is not BEGIN_READ:
                     checkpoint("postgres.before_commit")
                 if await _command(connection, "COMMIT") != "COMMIT":
                     raise RuntimeError("a unit of work went on after a statement of it had failed")
-                if begin is BEGIN_WRITE:
+                if begin is not BEGIN_READ:
                     checkpoint("postgres.after_commit")
-                return result, transaction.committed()
+                return result
         except _TROUBLE as error:
             if begin is BEGIN_READ and isinstance(error, _READ_ONLY):
                 raise  # a mistake of the unit

@@ -6,7 +6,7 @@ them prepared on the server, by their text.
 """
 
 import hashlib
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import asyncpg
@@ -37,40 +37,47 @@ class PostgresTransaction(Transaction):
     def run(self, sql: str, /, **parameters: Any) -> int:
         """Execute a statement and return the number of rows it changed."""
         translated, names = numbered(sql)
-        status = _answer(self._connection.execute(translated, *[parameters[name] for name in names]))
-        return _changed(status)
+        return self._execute(translated, [parameters[name] for name in names])
 
     def many(self, sql: str, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Execute a statement once for each of `rows`, all of them on their way at one time."""
         translated, names = numbered(sql)
         values = [[row[name] for name in names] for row in rows]
         if values:
-            _answer(self._connection.executemany(translated, values))
+            self._execute_many(translated, values)
 
     def one(self, sql: str, /, **parameters: Any) -> Row | None:
         """Return the first row as a dict, or None."""
-        found = self._fetch(sql, parameters)
-        return dict(found[0]) if found else None
+        found = self._found(sql, parameters)
+        return found[0] if found else None
 
     def all(self, sql: str, /, **parameters: Any) -> list[Row]:
         """Return every row as a dict."""
-        return [dict(row) for row in self._fetch(sql, parameters)]
+        return self._found(sql, parameters)
 
     def value(self, sql: str, /, **parameters: Any) -> Any:
         """Return the first column of the first row, or None."""
-        found = self._fetch(sql, parameters)
-        return found[0][0] if found else None
+        found = self._found(sql, parameters)
+        return next(iter(found[0].values())) if found else None
 
     def alone(self, name: str, /) -> None:
         """Let no other transaction be alone under the same name until this one ends. See `Transaction.alone`."""
         if name not in self._alone:
-            _answer(self._connection.execute(ALONE, lock_number(name)))
+            self._execute(ALONE, [lock_number(name)])
             self._alone.add(name)
 
-    def _fetch(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+    def _found(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         translated, names = numbered(sql)
-        found: list[Any] = _answer(self._connection.fetch(translated, *[parameters[name] for name in names]))
-        return found
+        return self._fetch(translated, [parameters[name] for name in names])
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> int:
+        return changed(_answer(self._connection.execute(sql, *values)))
+
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        _answer(self._connection.executemany(sql, rows))
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        return [dict(row) for row in _answer(self._connection.fetch(sql, *values))]
 
 
 def lock_number(name: str) -> int:
@@ -86,7 +93,7 @@ def _answer(asked: Awaitable[Any]) -> Any:
         raise ConnectionLostError(str(error) or "no answer in time") from error
 
 
-def _changed(status: str) -> int:
+def changed(status: str) -> int:
     """Read a command tag such as `UPDATE 3` or `INSERT 0 1`; 0 for one without a number, such as `CREATE TABLE`."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdecimal() else 0

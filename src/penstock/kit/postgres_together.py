@@ -1,0 +1,297 @@
+"""Units of work of several owners in one transaction, step by step together.
+
+Most of a unit's time goes into travelling: a statement there and its answer back, a dozen times, and a commit that
+waits for the disk. Units that come while others are under way therefore share the next transaction. Each runs until it
+asks the server something; what several ask in the same words goes there as one batch; and one commit pays for all of
+them (group commit; Helland et al., "Group Commit Timers and High Volume Transaction Systems", 1987).
+
+    join -> waiting -> group (one unit of each owner) -> ask, answer, ask, answer … -> commit
+
+Units of one group share their locks, so no two of one owner are ever in one. A unit that raises must leave nothing:
+its group is undone, it runs alone, and the others run once more without it.
+"""
+
+import asyncio
+import contextvars
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple
+
+import asyncpg
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from penstock.kit.database import Row, Transaction
+from penstock.kit.postgres_transaction import ALONE, PostgresTransaction
+
+GROUPS = 2  # under way at one time: while one waits for the disk, the other asks
+GROUP_UNITS = 32  # bounds how long the first of them waits for the last
+LOCK_WAIT = "250ms"  # for somebody else's lock; then all go on alone, and only its owner waits on
+MAX_STATEMENTS = 512  # batched forms kept in a process
+
+BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+_UNIT = "_unit"
+_VERB = re.compile(r"\s*(\w+)")
+_RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
+_CHANGES = frozenset({"INSERT", "UPDATE", "DELETE"})
+
+Call = Callable[[Transaction], Any]
+Kind = Literal["run", "many", "fetch"]
+
+
+class Done(NamedTuple):
+    """What came of a unit: its result, and what to call after the commit."""
+
+    result: Any
+    calls: list[Callable[[], None]]
+
+
+class SpoiledError(Exception):
+    """Units of a group raised; `errors` by their place in it. Nothing of the group may stay."""
+
+    def __init__(self, errors: dict[int, BaseException]) -> None:
+        super().__init__(f"{len(errors)} units raised")
+        self.errors = errors
+
+
+Once = Callable[[Callable[["asyncpg.Connection"], Awaitable[list[Done]]]], Awaitable[list[Done]]]
+
+
+@dataclass(eq=False)
+class _Seat:
+    owner: str
+    call: Call
+    future: "asyncio.Future[Any]"
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+
+class Together:
+    """Seats units in groups.
+
+    Args:
+        alone: runs one unit in a transaction of its own, until it has won every race.
+        once: runs work in one transaction and commits.
+        tell: makes the calls after a commit.
+    """
+
+    def __init__(
+        self,
+        alone: Callable[[Call], Awaitable[Any]],
+        once: Once,
+        now: Callable[[], float],
+        tell: Callable[[list[Callable[[], None]]], None],
+    ) -> None:
+        """Seat nobody yet."""
+        self._alone, self._once, self._now, self._tell = alone, once, now, tell
+        self._waiting: deque[_Seat] = deque()
+        self._owners: set[str] = set()
+        self._groups: set[asyncio.Task[None]] = set()
+
+    async def join(self, owner: str, call: Call) -> Any:
+        """Run a unit that locks and changes only what is its owner's. Errors: what it raised; the database's own."""
+        seat = _Seat(owner, call, asyncio.get_running_loop().create_future())
+        self._waiting.append(seat)
+        self._begin()
+        return await seat.future
+
+    def _begin(self) -> None:
+        while len(self._groups) < GROUPS and (group := self._next()):
+            self._owners |= {seat.owner for seat in group}
+            task = asyncio.create_task(self._settle(group))
+            self._groups.add(task)
+
+    def _next(self) -> list[_Seat]:
+        """Take the next group: the first waiting unit of each owner who has none under way."""
+        group: dict[str, _Seat] = {}
+        left: deque[_Seat] = deque()
+        while self._waiting and len(group) < GROUP_UNITS:
+            seat = self._waiting.popleft()
+            if seat.owner in self._owners or seat.owner in group:
+                left.append(seat)
+            else:
+                group[seat.owner] = seat
+        self._waiting.extendleft(reversed(left))
+        return [group[owner] for owner in sorted(group)]  # one order of locks
+
+    async def _settle(self, group: list[_Seat]) -> None:
+        try:
+            await self._run(group)
+        finally:
+            self._owners -= {seat.owner for seat in group}
+            task = asyncio.current_task()
+            assert task is not None
+            self._groups.discard(task)
+            self._begin()
+
+    async def _run(self, group: list[_Seat]) -> None:
+        """Bring every unit of a group to its end, together as far as that goes."""
+        while len(group) > 1:
+            try:
+                done = await self._once(partial(together, now=self._now(), group=group))
+            except SpoiledError as error:
+                await self._each([group[place] for place in error.errors])
+                group = [seat for place, seat in enumerate(group) if place not in error.errors]
+            except Exception:  # noqa: BLE001 - whose fault it is shows when each runs alone
+                break
+            else:
+                for seat, (result, calls) in zip(group, done, strict=True):
+                    seat.context.run(self._tell, calls)
+                    _answer(seat, result)
+                return
+        await self._each(group)
+
+    async def _each(self, group: Sequence[_Seat]) -> None:
+        tasks = [asyncio.create_task(self._by_itself(seat), context=seat.context) for seat in group]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _by_itself(self, seat: _Seat) -> None:
+        try:
+            result = await self._alone(seat.call)
+        except BaseException as error:  # noqa: BLE001 - the unit's caller is told
+            if not seat.future.done():
+                seat.future.set_exception(error)
+        else:
+            _answer(seat, result)
+
+
+def _answer(seat: _Seat, result: Any) -> None:
+    if not seat.future.done():
+        seat.future.set_result(result)
+
+
+class _Ask(NamedTuple):
+    kind: Kind
+    sql: str
+    values: Sequence[Any]
+
+
+class _SharedTransaction(PostgresTransaction):
+    """What a unit of a group speaks with: a statement hands over to the group and comes back with the answer."""
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> int:
+        answer: int = _hand_over(_Ask("run", sql, values))
+        return answer
+
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        _hand_over(_Ask("many", sql, rows))
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        answer: list[Row] = _hand_over(_Ask("fetch", sql, values))
+        return answer
+
+
+def _hand_over(ask: _Ask) -> Any:
+    return getcurrent().parent.switch(ask)
+
+
+class _Member:
+    """A unit under way. `ask` is what it waits for; None once it has ended."""
+
+    def __init__(self, place: int, seat: _Seat, now: float) -> None:
+        self.place = place
+        self.transaction = _SharedTransaction(None, now)
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.ask: _Ask | None = None
+        self._call = seat.call
+        self._greenlet = greenlet(self._live)
+        self._greenlet.gr_context = seat.context
+
+    def go(self, answer: Any = None) -> None:
+        """Let it run until it asks something or ends."""
+        ask = self._greenlet.switch(answer) if self._greenlet else self._greenlet.switch()
+        self.ask = ask if isinstance(ask, _Ask) and not self._greenlet.dead else None
+
+    def drop(self) -> None:
+        """End it where it stands."""
+        if self._greenlet and not self._greenlet.dead:
+            self._greenlet.throw(GreenletExit)
+
+    def _live(self) -> None:
+        try:
+            self.result = self._call(self.transaction)
+        except Exception as error:  # noqa: BLE001 - its caller is told
+            self.error = error
+
+
+async def together(connection: "asyncpg.Connection", *, now: float, group: Sequence[_Seat]) -> list[Done]:
+    """Run the units of a group on an open transaction. Errors: SpoiledError; asyncpg's own."""
+    members = [_Member(place, seat, now) for place, seat in enumerate(group)]
+    try:
+        for member in members:
+            member.go()
+        while asking := [member for member in members if member.ask is not None]:
+            if errors := _errors(members):
+                raise SpoiledError(errors)
+            for batch in _batches(asking):
+                for member, answer in zip(batch, await _asked(connection, batch), strict=True):
+                    member.go(answer)
+        if errors := _errors(members):
+            raise SpoiledError(errors)
+        return [Done(member.result, member.transaction.committed()) for member in members]
+    finally:
+        for member in members:
+            member.drop()
+
+
+def _errors(members: Iterable[_Member]) -> dict[int, BaseException]:
+    return {member.place: member.error for member in members if member.error is not None}
+
+
+def _batches(asking: Sequence[_Member]) -> list[list[_Member]]:
+    """Sort those who ask by their words; names (`alone`) wait until nobody asks for anything else: rows come first."""
+    found: dict[tuple[Kind, str], list[_Member]] = {}
+    for member in asking:
+        assert member.ask is not None
+        found.setdefault((member.ask.kind, member.ask.sql), []).append(member)
+    others = [batch for (_, sql), batch in found.items() if sql != ALONE]
+    return others or list(found.values())
+
+
+async def _asked(connection: "asyncpg.Connection", batch: Sequence[_Member]) -> list[Any]:
+    """Ask what a batch of members asks in the same words; returns an answer for each."""
+    asks = [member.ask for member in batch if member.ask is not None]
+    kind, sql, _ = asks[0]
+    if kind == "many":
+        await connection.executemany(sql, [row for ask in asks for row in ask.values])
+        return [None] * len(asks)
+    form = batched(sql, len(asks[0].values))
+    if form is None:
+        found = [[dict(row) for row in await connection.fetch(sql, *ask.values)] for ask in asks]
+        return [len(rows) for rows in found] if kind == "run" else found
+    answers: list[list[Row]] = [[] for _ in asks]
+    for row in await connection.fetchmany(form, [(*ask.values, place) for place, ask in enumerate(asks)]):
+        values = dict(row)
+        answers[values.pop(_UNIT)].append(values)
+    if kind == "fetch":
+        return answers
+    return [rows[0]["changed"] if counts(sql) else len(rows) for rows in answers]
+
+
+def counts(sql: str) -> bool:
+    """Whether the batched form of a statement answers with the number of rows that it changed."""
+    return _verb(sql) in _CHANGES and _RETURNING.search(sql) is None
+
+
+@lru_cache(maxsize=MAX_STATEMENTS)
+def batched(sql: str, parameters: int) -> str | None:
+    """Return a statement whose rows say to whose turn they belong: one more parameter comes back in each.
+
+    None where that can't be said: such statements go one by one.
+    """
+    mark = f"${parameters + 1}::int AS {_UNIT}"
+    if _verb(sql) == "SELECT":
+        return f"SELECT asked.*, {mark} FROM ({sql}) AS asked"  # noqa: S608 - constants of ours
+    if counts(sql):
+        return f"WITH asked AS ({sql} RETURNING 1) SELECT COUNT(*) AS changed, {mark} FROM asked"  # noqa: S608
+    if _verb(sql) in _CHANGES:
+        return f"WITH asked AS ({sql}) SELECT asked.*, {mark} FROM asked"  # noqa: S608
+    return None
+
+
+def _verb(sql: str) -> str:
+    found = _VERB.match(sql)
+    return found[1].upper() if found else ""
