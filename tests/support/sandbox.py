@@ -79,7 +79,7 @@ class PostgresSandbox(Sandbox):
 
     def do(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         call: Callable[[Transaction], T] = partial(_call, unit, args, kwargs)
-        result, told = self._loop.run(self._database._once(BEGIN_WRITE, call))
+        result, told = self._loop.run(self._database._once(BEGIN_WRITE, partial(self._database._single, call)))
         self.told += told
         return result
 

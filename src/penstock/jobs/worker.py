@@ -279,7 +279,8 @@ class Worker:
         Returns the seconds until the next one is due: where this one failed, not later than the leases end.
         """
         asked_at = self.flow.clock.now()
-        held = list(self._working)
+        # By customer, like every unit that locks jobs of several: units that lock in one order never wait in a ring.
+        held = sorted(self._working, key=lambda which: self._working[which].job.account_id)
         lasts_s = self._renewed_at + queue.LEASE_S - asked_at
         try:
             # After a sleep of the machine the leases are over; they may be ours all the same, so ask.

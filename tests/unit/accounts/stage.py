@@ -58,6 +58,9 @@ class CountingDatabase:
         self.writes += 1
         return await self._inner.write(unit, *args, **kwargs)
 
+    async def write_for(self, owner: str, unit: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return await self.write(unit, *args, **kwargs)
+
     async def read(self, unit: Any, /, *args: Any, **kwargs: Any) -> Any:
         self.reads += 1
         return await self._inner.read(unit, *args, **kwargs)

@@ -233,14 +233,16 @@ class Away:
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.gone = False
-        write = database.write
+        for name in ("write", "write_for"):
+            monkeypatch.setattr(database, name, self._maybe(getattr(database, name)))
 
-        async def maybe(unit: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def _maybe(self, write: Callable[..., Any]) -> Callable[..., Any]:
+        async def maybe(*args: Any, **kwargs: Any) -> Any:
             if self.gone:
                 raise DatabaseUnavailableError("away")
-            return await write(unit, *args, **kwargs)
+            return await write(*args, **kwargs)
 
-        monkeypatch.setattr(database, "write", maybe)
+        return maybe
 
 
 async def test_a_database_that_is_away_for_a_lease_stops_every_task(
