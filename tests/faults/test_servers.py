@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +19,6 @@ import pytest
 
 from penstock.jobs import roster
 from penstock.jobs.flow import Flow
-from penstock.jobs.states import FINAL
 from penstock.jobs.submit import submit
 from penstock.kit import redis_server, shared_hints
 from penstock.kit.database import DatabaseUnavailableError
@@ -27,11 +27,11 @@ from penstock.notify.live import FINAL_TYPES
 from tests.support import flows, postgres, redis, servers
 from tests.support.flows import fund, job_row, make_product, order, rows, settled
 from tests.support.servers import Running, running
-from tests.support.worker_process import WorkerProcess, sent
+from tests.support.worker_process import BILLED, WorkerProcess, sent
 
 ROUNDS = int(os.environ.get("PENSTOCK_FAULT_ROUNDS", "5"))
 BURST = 24  # jobs in a round
-ACCOUNTS = tuple(f"acc_{number}" for number in range(4))
+ACCOUNTS = tuple(f"acc_{number}" for number in range(8))
 FUNDS = 1_000_000
 PRICE = 2
 RETRY_S = 0.05  # between two tries of a customer who was told that the server is away
@@ -44,8 +44,14 @@ PRODUCT: dict[str, Any] = {
     "plans": {
         "open": {"title": "Open", "description": ".", "limits": {"running": 100}, "spacing_s": 0, "attempts": 10}
     },
+    "operations": {
+        **flows.PRODUCT["operations"],
+        **{name: {**flows.PRODUCT["operations"]["echo"], "route": [name]} for name in BILLED},
+    },
+    "providers": {**flows.PRODUCT["providers"], **{name: {"adapter": "local", "concurrency": 100} for name in BILLED}},
     "workers": {"slots": 8, "slots_min": 2, "grace_s": 6},
 }
+OPERATIONS = ("echo", *BILLED)
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +91,10 @@ class Fleet:
         for worker in self.workers:
             worker.kill()
 
-    async def submit(self, account: str = "acc_0", words: str = "", key: str | None = None) -> str:
-        wanted = order(self.flow, account, plan="open", key=key, words=words)
+    async def submit(
+        self, account: str = "acc_0", words: str = "", key: str | None = None, operation: str = "echo"
+    ) -> str:
+        wanted = order(self.flow, account, operation, plan="open", key=key, words=words)
         return (await submit(self.flow, wanted)).job_id
 
     async def sent(self, job_id: str, times: int = 1) -> None:
@@ -223,11 +231,11 @@ class Storm:
         await self.fleet.start()
 
 
-async def insist(fleet: Fleet, account: str, key: str) -> str:
+async def insist(fleet: Fleet, account: str, key: str, operation: str) -> str:
     """Submit as a customer does who asks again with the same key until there is an answer."""
     while True:
         try:
-            return await fleet.submit(account, words=key, key=key)
+            return await fleet.submit(account, words=key, key=key, operation=operation)
         except DatabaseUnavailableError:
             await asyncio.sleep(RETRY_S)
 
@@ -249,24 +257,34 @@ async def test_every_accepted_job_ends_once_whatever_dies(
         storm, accepted = Storm(fleet, own_postgres, own_redis), dict[str, str]()
         for number in range(ROUNDS):
             keys = [f"{number}-{nth}" for nth in range(BURST)]
-            asked = [insist(fleet, ACCOUNTS[nth % len(ACCOUNTS)], key) for nth, key in enumerate(keys)]
+            asked = [
+                insist(fleet, ACCOUNTS[nth % len(ACCOUNTS)], key, OPERATIONS[nth % len(OPERATIONS)])
+                for nth, key in enumerate(keys)
+            ]
             *jobs, _ = await asyncio.gather(*asked, storm.strike(number))
             accepted |= dict(zip(keys, jobs, strict=True))  # type: ignore[arg-type]  # the last one is the fault's
         for job in accepted.values():
             await settled(fleet.flow, job)
-        await check(fleet.flow, accepted)
+        await check(fleet, accepted)
 
 
-async def check(flow: Flow, accepted: dict[str, str]) -> None:
+async def check(fleet: Fleet, accepted: dict[str, str]) -> None:
     """Compare what customers were told with what is there."""
-    jobs = {row["id"]: row for row in await rows(flow, "SELECT id, account_id, state FROM jobs")}
+    flow = fleet.flow
+    jobs = {row["id"]: row for row in await rows(flow, "SELECT id, account_id, operation, state, error FROM jobs")}
     assert set(jobs) == set(accepted.values()), "nothing that was accepted is missing, and nothing is there twice"
     assert len(set(accepted.values())) == len(accepted) == ROUNDS * BURST
-    assert {row["state"] for row in jobs.values()} == {"succeeded"} < set(FINAL)
+    for row in jobs.values():
+        assert row["state"] == "succeeded" or (row["state"] == "failed" and row["operation"] in BILLED), row
     kinds = ", ".join(f"'{kind}'" for kind in sorted(FINAL_TYPES))
     ends = await rows(flow, f"SELECT job_id, COUNT(*) AS times FROM events WHERE type IN ({kinds}) GROUP BY job_id")
     assert {row["job_id"]: row["times"] for row in ends} == dict.fromkeys(jobs, 1)
     assert await flow.database.read(ledger.violations) == []
     for account in ACCOUNTS:
-        own = sum(row["account_id"] == account for row in jobs.values())
+        own = sum(row["account_id"] == account and row["state"] == "succeeded" for row in jobs.values())
         assert await flows.wallet(flow, account) == (FUNDS - PRICE * own, 0)
+    for vendor in BILLED:
+        asked = sent(fleet.traces, vendor)
+        assert len(asked) == len(set(asked)), "nobody pays twice for one job"
+        ended = Counter(row["state"] for row in jobs.values() if row["operation"] == vendor)
+        assert ended["succeeded"] > ended["failed"], f"{vendor}: only what was under way in a crash may fail, {ended}"

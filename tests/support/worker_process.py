@@ -7,6 +7,7 @@ It says `working` once it claims. SIGTERM drains it, as an operator would.
 
 import asyncio
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -17,16 +18,19 @@ from typing import Any
 
 from penstock.app import server
 from penstock.app.wiring import Parts, open_services
-from penstock.jobs import maintenance, queue, turns
+from penstock.jobs import maintenance, queue, run, turns
 from penstock.observability.logs import configure_logging
 from penstock.product.settings import Settings
-from penstock.providers.seam import Attempt, Finished, Provider, Request
+from penstock.providers.seam import Attempt, Finished, Provider, Request, Running, Submitted
 from tests.support.flows import FakeProvider, NoFiles, make_product
 from tests.support.servers import SECRET, loaded
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 180.0  # on a machine that many share
 STOP_LIMIT_S = 60.0
+REATTACHABLE = "parcels"
+BILLED = (REATTACHABLE, "shop")
+MOMENT_S = 0.1  # that a vendor takes at most, for each thing that it is asked
 LOOK_S = 0.01  # between two looks whether a gate has been opened
 
 
@@ -93,16 +97,20 @@ class WorkerProcess:
             return process.wait(STOP_LIMIT_S)
 
 
-def sent(traces: Path) -> list[str]:
-    """Return the ids of the jobs that any worker has sent to the provider, in order."""
-    path = traces / "sent"
+def sent(traces: Path, provider: str = "main") -> list[str]:
+    """Return the ids of the jobs that any worker has sent to a provider, in order."""
+    path = traces / f"sent to {provider}"
     return path.read_text().split() if path.exists() else []
+
+
+def _note(traces: Path, provider: str, request: Request) -> None:
+    with (traces / f"sent to {provider}").open("a") as file:  # one short write at the end: whole, whoever else writes
+        file.write(f"{request.job_id}\n")
 
 
 def _act(traces: Path, request: Request) -> asyncio.Future[Finished]:
     async def work() -> Finished:
-        with (traces / "sent").open("a") as file:  # one short write at the end: whole, whoever else writes
-            file.write(f"{request.job_id}\n")
+        _note(traces, "main", request)
         words = request.texts.get("words", "")
         if words.startswith("gate"):
             while not (traces / words).exists():
@@ -112,12 +120,36 @@ def _act(traces: Path, request: Request) -> asyncio.Future[Finished]:
     return asyncio.ensure_future(work())
 
 
+class Vendor(FakeProvider):
+    """Sends a bill, and takes a moment for everything; `parcels` can be asked again by a reference."""
+
+    def __init__(self, name: str, traces: Path) -> None:
+        super().__init__(name, billed=True, reattachable=name == REATTACHABLE)
+        self._traces, self._chance = traces, random.Random()
+
+    async def submit(self, request: Request, attempt: Attempt) -> Submitted | Finished:
+        _note(self._traces, self.name, request)
+        await self._moment()
+        return Submitted(request.job_id) if self.reattachable else Finished()
+
+    async def poll(self, reference: str, request: Request) -> Running | Finished:
+        await self._moment()
+        return Finished() if self._chance.random() < 0.3 else Running("at work")
+
+    async def _moment(self) -> None:
+        await asyncio.sleep(self._chance.uniform(0, MOMENT_S))
+
+
 async def _main(told: Mapping[str, Any]) -> None:
     queue.LEASE_S, queue.HEARTBEAT_S = told["lease_s"], told["lease_s"] / 3
+    run.POLL_FIRST_S = run.POLL_MOST_S = MOMENT_S
     maintenance.LEASE_LOOK_S = turns.TURN_S = told["lease_s"] / 4
     traces = Path(told["traces"])
 
     def make(name: str, _settings: Any, _around: Any) -> Provider:
+        if name in BILLED:
+            return Vendor(name, traces)
+
         def act(request: Request, _attempt: Attempt) -> asyncio.Future[Finished]:
             return _act(traces, request)
 

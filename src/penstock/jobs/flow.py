@@ -11,6 +11,7 @@ from penstock.jobs.estimate import Estimator
 from penstock.kit.clock import Clock
 from penstock.kit.database import Database, Transaction
 from penstock.kit.hints import Hints
+from penstock.kit.patience import Patient
 from penstock.notify.live import Hub
 from penstock.product.schema import Operation, Plan, Product
 from penstock.providers.seam import Finished, Provider
@@ -134,6 +135,7 @@ class Flow:
     Args:
         folder: where running jobs keep their temporary files; emptied at start.
         usable: the providers that are on, by name.
+        lasting: the database, for writes about what a provider has been asked: asked again while it is away.
         cancelled: called with a job's id when its customer asked to stop it while it runs, perhaps here; with None
             where that may have been missed, for any job.
     """
@@ -145,6 +147,7 @@ class Flow:
     studio: Studio
     providers: Mapping[str, Provider]
     folder: Path
+    lasting: Patient = field(init=False)
     ready: Signal = field(init=False)
     estimator: Estimator = field(default_factory=Estimator)
     chance: random.Random = field(default_factory=random.SystemRandom)
@@ -152,6 +155,7 @@ class Flow:
 
     def __post_init__(self) -> None:
         """Hear what other processes tell."""
+        self.lasting = Patient(self.database)
         self.ready = Signal(self.hub.hints, READY)
         self.hub.hints.hear(CANCEL, self._hear_cancelled)
 

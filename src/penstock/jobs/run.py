@@ -108,7 +108,7 @@ class Runner:
                 if error.kind not in FAILS_OVER:
                     raise
                 if finished is not None:  # a bad answer was no answer: not to be found again after a crash
-                    await self._flow.database.write(close_attempt, job, name, self._flow.clock.now(), error, None)
+                    await self._flow.lasting.write(close_attempt, job, name, self._flow.clock.now(), error, None)
                 failed[name] = error
             else:
                 self._breakers.pop(name, None)
@@ -142,21 +142,20 @@ class Runner:
 
     async def _attempt(self, job: Claimed, provider: Provider, request: Request, progress: ProgressWriter) -> Finished:
         """Send the work to one provider and wait for its end, with the attempt written down where it may cost."""
-        database = self._flow.database
         async with self._capacity(job, provider):
             started = self._flow.clock.now()
             noted = provider.billed or job.product.providers[provider.name].limits is not None
             if noted:
-                await database.write(open_attempt, job, provider.name, billed=provider.billed)
+                await self._flow.database.write(open_attempt, job, provider.name, billed=provider.billed)
                 checkpoint("provider.noted")
             try:
                 finished = await self._ask(job, provider, request, progress)
             except ProviderError as failure:
-                await database.write(close_attempt, job, provider.name, started, failure, None)
+                await self._flow.lasting.write(close_attempt, job, provider.name, started, failure, None)
                 checkpoint("provider.closed")
                 raise
             if noted:
-                await database.write(close_attempt, job, provider.name, started, None, finished)
+                await self._flow.lasting.write(close_attempt, job, provider.name, started, None, finished)
                 checkpoint("provider.closed")
         return finished
 
@@ -195,7 +194,7 @@ class Runner:
         answer = await provider.submit(request, attempt)
         checkpoint("provider.answered")
         if isinstance(answer, Submitted):
-            await self._flow.database.write(note_reference, job, provider.name, answer.reference)
+            await self._flow.lasting.write(note_reference, job, provider.name, answer.reference)
             checkpoint("provider.referenced")
             return await self._poll(job, provider, answer.reference, request, progress)
         return answer
@@ -230,7 +229,7 @@ class Runner:
                 progress.provider = provider.name
                 return await self._reattach(job, provider, begun, folder, progress)
             error = ProviderError("unknown", f"sent to {begun['provider']} before a crash; perhaps billed")
-            await self._flow.database.write(close_begun, job, begun, error, None)
+            await self._flow.lasting.write(close_begun, job, begun, error, None)
             checkpoint("provider.given_up")
             if not job.operation.allow_second_charge:
                 raise error
@@ -242,7 +241,7 @@ class Runner:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         reference = begun["reference"]
         log.info("provider.reattached", job=job.id, provider=provider.name, reference=reference)
-        await self._flow.database.write(take_over, job, begun)
+        await self._flow.lasting.write(take_over, job, begun)
         try:
             async with asyncio.timeout(job.operation.timeout_s):
                 finished = await self._poll(job, provider, reference, self._request(job, {}, folder), progress)
@@ -250,9 +249,9 @@ class Runner:
             await self.cancel_at_provider(job)
             raise ProviderError("unknown", f"{reference}: no end within the time allowed") from None
         except ProviderError as error:
-            await self._flow.database.write(close_begun, job, begun, error, None)
+            await self._flow.lasting.write(close_begun, job, begun, error, None)
             raise
-        await self._flow.database.write(close_begun, job, begun, None, finished)
+        await self._flow.lasting.write(close_begun, job, begun, None, finished)
         checkpoint("provider.closed")
         return finished
 
@@ -277,7 +276,7 @@ class Runner:
             await settle_failure(self._flow, job, Ending("failed", following.error))
             return
         log.info("job.retrying", job=job.id, kind=error.kind, detail=error.detail, attempts=job.attempts)
-        await self._flow.database.write(
+        await self._flow.lasting.write(
             give_back,
             self._flow,
             job.id,

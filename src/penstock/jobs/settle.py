@@ -28,7 +28,7 @@ class Ending:
 async def settle_success(flow: Flow, job: Claimed, delivery: Delivery, provider: str | None) -> bool:
     """Capture the credits and keep the result."""
     try:
-        await flow.database.write_for(job.account_id, succeed, flow, job, delivery, provider)
+        await flow.lasting.write_for(job.account_id, succeed, flow, job, delivery, provider)
     except FencedError:
         return False
     checkpoint("settle.committed")
@@ -37,7 +37,7 @@ async def settle_success(flow: Flow, job: Claimed, delivery: Delivery, provider:
 
 async def settle_failure(flow: Flow, job: Claimed, ending: Ending) -> bool:
     """Give the credits back; for failed and cancelled jobs."""
-    settled = await flow.database.write_for(job.account_id, end, flow, job.id, job.account_id, job.fence, ending)
+    settled = await flow.lasting.write_for(job.account_id, end, flow, job.id, job.account_id, job.fence, ending)
     checkpoint("settle.committed")
     return settled
 

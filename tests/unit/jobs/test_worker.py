@@ -14,6 +14,7 @@ from penstock.jobs.control import cancel
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
+from penstock.kit import patience
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Database, DatabaseUnavailableError, Transaction
 from penstock.kit.hints import LocalHints
@@ -233,12 +234,14 @@ class Away:
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.gone = False
+        self.refused = 0
         for name in ("write", "write_for"):
             monkeypatch.setattr(database, name, self._maybe(getattr(database, name)))
 
     def _maybe(self, write: Callable[..., Any]) -> Callable[..., Any]:
         async def maybe(*args: Any, **kwargs: Any) -> Any:
             if self.gone:
+                self.refused += 1
                 raise DatabaseUnavailableError("away")
             return await write(*args, **kwargs)
 
@@ -541,6 +544,7 @@ async def test_a_bug_of_ours_costs_tries_and_then_the_job(flow: Flow, clock: Man
 async def test_a_settle_that_cannot_be_written_leaves_the_job_to_its_lease(
     flow: Flow, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.2)
     away = Away(flow.database, monkeypatch)
     gate = shut(provider)
     async with working(flow) as worker:
@@ -552,3 +556,23 @@ async def test_a_settle_that_cannot_be_written_leaves_the_job_to_its_lease(
         away.gone = False
         assert (await job_row(flow, job_id))["state"] == "running"
     assert await wallet(flow) == (98, 2)
+
+
+async def test_a_database_that_is_away_for_a_moment_loses_nothing_that_was_done(
+    flow: Flow, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(flow.database, monkeypatch)
+    gate = shut(provider)
+    async with working(flow) as worker:
+        job_id = (await asked(flow))[0]
+        await entered(provider)
+        away.gone = True
+        gate.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while away.refused < 3:
+                await asyncio.sleep(0)
+        assert worker.running == 1
+        away.gone = False
+        row = await settled(flow, job_id)
+    assert (row["state"], row["attempts"], provider.sent) == ("succeeded", 1, [job_id])
+    assert await wallet(flow) == (98, 0)
