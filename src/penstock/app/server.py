@@ -6,6 +6,7 @@ connections are told to come back elsewhere; then the server stops. A second sig
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ BACKLOG = 2_048
 KEEP_ALIVE_S = 30  # longer than the pauses of a proxy between two requests on one connection
 FINISH_REQUESTS_S = 1  # for requests under way after the worker has stopped, if nothing is left of the grace
 MAX_SOCKET_MESSAGE_BYTES = 65_536
+MAX_OPEN_FILES = 65_536  # every connection is one
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger()
@@ -42,6 +44,14 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit of open files as far as the system lets it: the usual 1,024 are too few to serve."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listen(host: str, port: int) -> socket.socket:

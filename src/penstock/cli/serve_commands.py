@@ -100,6 +100,7 @@ def run_async(main: Coroutine[Any, Any, None]) -> None:
 async def _serve(
     file: Path, loaded: LoadedProduct, settings: Settings, environment: dict[str, str], *, demo: bool, works: bool
 ) -> None:
+    server.allow_many_connections()
     listening = server.listen(settings.host, settings.port)
     with listening:
         async with open_services(settings, loaded, environment, works=works) as services:
