@@ -21,7 +21,7 @@ from tests.support.postgres import Server
 
 from benchmarks.engines.noop import PRICE_CREDITS, SLOTS, IdleProvider, fund, open_flow, order
 from benchmarks.engines.postgres_server import postgres_cpu_s, postgres_server
-from benchmarks.engines.report import cpu_s, hand_in, points
+from benchmarks.engines.report import IDLE_GAP_S, MAX_S, WARM_UP, cpu_s, hand_in, points
 from penstock.jobs.flow import Flow
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
@@ -31,9 +31,6 @@ from penstock.ledger import service as ledger
 
 CUSTOMERS = 200
 SUBMITTERS = 50  # requests that are open at one time
-MAX_S = 120.0
-IDLE_GAP_S = (0.02, 0.08)  # between two jobs, so that they meet every phase of a poll
-WARM_UP = 5  # idle jobs that are not counted
 
 ACCOUNTS = [f"acc_{number}" for number in range(CUSTOMERS)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import claims, lifecycle, start
-from benchmarks.engines import contest, noop, ours, report
+from benchmarks.engines import contest, noop, noop_jobs, ours, peer, report
 
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
@@ -68,11 +68,52 @@ def test_huey_hands_in_its_measurements() -> None:
     assert measured["drain_rate"] > measured["rate"] > 0
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
-def test_rq_hands_in_its_measurements() -> None:
-    measured = contest.run_once("rq", ["benchmarks.engines.rq_peer", "lifecycle", "--jobs", "5"])
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+
+
+@needs_redis
+@pytest.mark.parametrize("worker", ["simple", "fork"])
+def test_rq_hands_in_its_measurements(worker: str) -> None:
+    engine = ["benchmarks.engines.rq_peer", "--worker", worker, "--jobs", "3"]
+    measured = contest.run_once("rq", [*engine, "lifecycle"])
     assert measured["drain_rate"] > measured["rate"] > 0
+
+
+@needs_redis
+def test_rq_starts_idle_jobs() -> None:
     assert contest.run_once("rq", ["benchmarks.engines.rq_peer", "idle", "--jobs", "3"])["p50"] > 0
+
+
+@needs_redis
+@pytest.mark.parametrize("name", ["celery", "streaq"])
+def test_peers_on_redis_hand_in_their_measurements(name: str) -> None:
+    _hands_in(name)
+
+
+@pytest.mark.parametrize("name", peer.ON_POSTGRES)
+def test_peers_on_postgresql_hand_in_their_measurements(name: str) -> None:
+    binaries()
+    _hands_in(name)
+
+
+def _hands_in(name: str) -> None:
+    measured = contest.run_once(name, ["benchmarks.engines.peer", name, "lifecycle", "--jobs", "5"])
+    assert measured["drain_rate"] > measured["rate"] > 0
+    assert measured["cpu_us"] >= 0
+
+
+@needs_redis
+def test_a_peer_starts_idle_jobs() -> None:
+    measured = contest.run_once("taskiq", ["benchmarks.engines.peer", "taskiq", "idle", "--jobs", "3"])
+    assert 0 < measured["p50"] <= measured["p95"]
+
+
+async def test_jobs_that_do_not_run_are_noticed(tmp_path: Path) -> None:
+    tally = noop_jobs.Tally(str(tmp_path / "marks"))
+    noop_jobs.mark("words", tally.address)
+    await tally.reach(1, 1.0)
+    with pytest.raises(TimeoutError, match="1 of 2 jobs had run"):
+        await tally.reach(2, 0.01)
 
 
 def test_an_engine_that_fails_is_told_with_what_it_wrote() -> None:
