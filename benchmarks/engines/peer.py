@@ -1,4 +1,4 @@
-"""A peer as a program: `celery lifecycle` runs jobs that do nothing, `celery idle` one job at a time.
+"""What a peer does to be measured: `lifecycle` runs jobs that do nothing, `idle` one job at a time.
 
 A peer is a module here that says how its worker is started (a process of its own, as its
 documentation has it) and how to enqueue. The worker is up before the measurement; while the jobs of `lifecycle` are
@@ -15,21 +15,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 from benchmarks.engines.noop_jobs import StartLine, Tally
 from benchmarks.engines.place import URL
-from benchmarks.engines.postgres_server import postgres_cpu_s, postgres_server
-from benchmarks.engines.redis_server import redis_cpu_s, redis_server
 from benchmarks.engines.report import IDLE_GAP_S, MAX_S, WARM_UP, cpu_s, hand_in, points, processes_cpu_s
 
-ON_REDIS = ("celery", "streaq", "taskiq")
-ON_POSTGRES = ("procrastinate", "dbos")
 Job = Literal["mark", "tell_start"]
 Enqueue = Callable[[Job, str], Awaitable[object]]
+Server = Callable[[Path], AbstractContextManager[tuple[str, Callable[[], float]]]]
+"""Starts a server that may use a folder; its address, and how many seconds of CPU it has used."""
 
 START_S = 60.0  # until a worker has run its first job
 STOP_S = 5.0
@@ -126,32 +124,16 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
     worker.wait()
 
 
-@contextmanager
-def _place(name: str, folder: Path) -> Iterator[tuple[Peer, Place]]:
-    """Start the server that a peer needs; only then is its module imported, for it may look for its server there."""
-    module = f"benchmarks.engines.{name}_peer"
-    if name in ON_REDIS:
-        with redis_server(folder) as client:
-            os.environ[URL] = f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
-            yield cast(Peer, importlib.import_module(module)), Place(folder, lambda: redis_cpu_s(client))
-    else:
-        with postgres_server() as server:
-            os.environ[URL] = server.make_database("template1")
-            yield cast(Peer, importlib.import_module(module)), Place(folder, lambda: postgres_cpu_s(server))
-
-
-def main() -> None:
-    """Measure and print; see `benchmarks.engines.report`."""
+def main(peers: Sequence[str], server: Server) -> None:
+    """Measure one of `peers` on a server of its own and print; see `benchmarks.engines.report`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peer", choices=(*ON_REDIS, *ON_POSTGRES))
+    parser.add_argument("peer", choices=peers)
     parser.add_argument("what", choices=("lifecycle", "idle"))
     parser.add_argument("--jobs", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     chosen = parser.parse_args()
     measure = lifecycle if chosen.what == "lifecycle" else idle
-    with _place(chosen.peer, chosen.folder) as (peer, place):
-        hand_in(asyncio.run(measure(peer, place, chosen.jobs)))
-
-
-if __name__ == "__main__":
-    main()
+    with server(chosen.folder) as (url, server_cpu_s):
+        os.environ[URL] = url  # before the import: many make their connection there
+        peer = cast(Peer, importlib.import_module(f"benchmarks.engines.{chosen.peer}_peer"))
+        hand_in(asyncio.run(measure(peer, Place(chosen.folder, server_cpu_s), chosen.jobs)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import claims, lifecycle, start
-from benchmarks.engines import contest, noop, noop_jobs, ours, peer, report
+from benchmarks.engines import contest, noop, noop_jobs, on_postgres, on_redis, ours, report
 
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
@@ -24,6 +24,10 @@ def test_our_engine_runs_on_postgresql() -> None:
     measured = contest.run_once("ours", ["benchmarks.engines.ours", "lifecycle", "--jobs", "30", "--on", "postgres"])
     assert measured["rate"] > 0
     assert measured["cpu_us"] > 0
+
+
+async def test_our_engine_settles_what_was_submitted_beforehand(tmp_path: Path) -> None:
+    assert (await ours.settle(ours.Place(tmp_path), jobs=30))["rate"] > 0
 
 
 async def test_our_engine_starts_idle_jobs(tmp_path: Path) -> None:
@@ -85,26 +89,26 @@ def test_rq_starts_idle_jobs() -> None:
 
 
 @needs_redis
-@pytest.mark.parametrize("name", ["celery", "streaq"])
+@pytest.mark.parametrize("name", [name for name in on_redis.PEERS if name != "taskiq"])
 def test_peers_on_redis_hand_in_their_measurements(name: str) -> None:
-    _hands_in(name)
+    _hands_in(name, "on_redis")
 
 
-@pytest.mark.parametrize("name", peer.ON_POSTGRES)
+@pytest.mark.parametrize("name", on_postgres.PEERS)
 def test_peers_on_postgresql_hand_in_their_measurements(name: str) -> None:
     binaries()
-    _hands_in(name)
+    _hands_in(name, "on_postgres")
 
 
-def _hands_in(name: str) -> None:
-    measured = contest.run_once(name, ["benchmarks.engines.peer", name, "lifecycle", "--jobs", "5"])
+def _hands_in(name: str, server: str) -> None:
+    measured = contest.run_once(name, [f"benchmarks.engines.{server}", name, "lifecycle", "--jobs", "5"])
     assert measured["drain_rate"] > measured["rate"] > 0
     assert measured["cpu_us"] >= 0
 
 
 @needs_redis
 def test_a_peer_starts_idle_jobs() -> None:
-    measured = contest.run_once("taskiq", ["benchmarks.engines.peer", "taskiq", "idle", "--jobs", "3"])
+    measured = contest.run_once("taskiq", ["benchmarks.engines.on_redis", "taskiq", "idle", "--jobs", "3"])
     assert 0 < measured["p50"] <= measured["p95"]
 
 
@@ -137,8 +141,10 @@ def test_engines_race_in_turns_and_the_median_counts(monkeypatch: pytest.MonkeyP
 def test_a_ratio_is_our_value_divided_by_the_peers() -> None:
     peer = {"rate": 100.0, "drain_rate": 200.0, "cpu_us": 400.0}
     ours_ = {"rate": 600.0, "cpu_us": 100.0}
-    measured = {"full": ours_, "normal": {**ours_, "rate": 900.0}, "postgres": {**ours_, "rate": 300.0}}
-    found = {figure.name: figure for figure in lifecycle.compare({**measured, "rq": peer, "huey": peer})}
+    measured = dict.fromkeys(lifecycle.contenders(), peer)
+    measured |= {"full": ours_, "normal": {**ours_, "rate": 900.0}, "postgres": {**ours_, "rate": 300.0}}
+    measured |= {"settle": {**ours_, "rate": 500.0}, "dbos": {**peer, "drain_rate": 1000.0}}
+    found = {figure.name: figure for figure in lifecycle.compare(measured)}
     assert list(found) == [
         "lifecycle.sqlite",
         "lifecycle.sqlite.cpu",
@@ -146,21 +152,29 @@ def test_a_ratio_is_our_value_divided_by_the_peers() -> None:
         "lifecycle.sqlite_normal.cpu",
         "lifecycle.postgres",
         "lifecycle.postgres.cpu",
+        "lifecycle.postgres.settle",
     ]
     assert found["lifecycle.sqlite"].value == 600.0
     assert found["lifecycle.sqlite"].ratios["rq.simple"] == 6.0
     assert found["lifecycle.sqlite"].ratios["rq.simple.drain"] == 3.0
     assert found["lifecycle.sqlite.cpu"].ratios["rq.simple"] == 0.25
     assert found["lifecycle.sqlite_normal"].ratios["huey.sqlite"] == 9.0
-    assert found["lifecycle.postgres"].ratios["rq.simple"] == 3.0
+    assert found["lifecycle.postgres"].ratios["rq.fork"] == 3.0
+    assert found["lifecycle.postgres"].ratios["celery.prefork.drain"] == 1.5
+    assert found["lifecycle.postgres.cpu"].ratios["procrastinate"] == 0.25
+    assert found["lifecycle.postgres.settle"].ratios["taskiq"] == 2.5
+    assert found["lifecycle.postgres.settle"].ratios["dbos"] == 0.5
 
 
 def test_waits_are_compared_at_median_and_95th_percentile() -> None:
-    found = start.compare({"ours": {"p50": 1.0, "p95": 2.0}, "rq.simple": {"p50": 4.0, "p95": 4.0}})
-    assert [(figure.name, figure.value, figure.ratios) for figure in found] == [
-        ("start.idle.p50", 1.0, {"rq.simple": 0.25}),
-        ("start.idle.p95", 2.0, {"rq.simple": 0.5}),
-    ]
+    measured = {name: {"p50": 4.0, "p95": 4.0} for name in start.contenders()}
+    measured |= {"idle": {"p50": 1.0, "p95": 2.0}, "postgres": {"p50": 8.0, "p95": 2.0}}
+    found = {figure.name: figure for figure in start.compare(measured)}
+    assert list(found) == ["start.idle.p50", "start.idle.p95", "start.postgres.p50", "start.postgres.p95"]
+    assert found["start.idle.p50"].ratios == {"rq.simple": 0.25, "huey.sqlite": 0.25}
+    assert found["start.idle.p95"].value == 2.0
+    assert found["start.postgres.p50"].ratios["dbos"] == 2.0
+    assert found["start.postgres.p95"].ratios["streaq"] == 0.5
     assert report.points([float(n) for n in range(1, 101)]) == {"p50": 50.5, "p95": pytest.approx(95.95)}
 
 
