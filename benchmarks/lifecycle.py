@@ -22,11 +22,11 @@ JOBS = {
     "huey.sqlite": 3_000,
     "rq.simple": 1_200,
     "rq.fork": 150,
-    "celery.prefork": 3_000,
-    "streaq": 2_500,
+    "celery.prefork": 2_500,
+    "streaq": 2_000,
     "taskiq": 8_000,
-    "procrastinate": 1_000,
-    "dbos": 2_000,
+    "procrastinate": 800,
+    "dbos": 1_500,
 }
 BESIDE_SQLITE = ("rq.simple", "huey.sqlite")
 BESIDE_POSTGRES = ("rq.simple", "rq.fork", "celery.prefork", "streaq", "taskiq", "procrastinate", "dbos")

@@ -1,11 +1,13 @@
 """The engines in small: each does its jobs and hands in numbers, and wrong books are noticed."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import pytest
 from benchmarks import claims, lifecycle, start
 from benchmarks.engines import contest, noop, noop_jobs, on_postgres, on_redis, ours, report
+from benchmarks.engines.postgres_server import postgres_server
 
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
@@ -181,10 +183,19 @@ def test_waits_are_compared_at_median_and_95th_percentile() -> None:
 async def test_claims_are_timed_for_every_queue() -> None:
     took = await claims.measure((10, 50), rounds=1, claims=15)
     assert set(took) == {(10, False), (10, True), (50, False), (50, True)}
-    names = {figure.name: figure for figure in claims.compare(took)}
+    names = {figure.name: figure for figure in claims.compare("claim.cost", took)}
     assert set(names) == {f"claim.cost.{size}{kind}" for size in (10, 50) for kind in ("", ".one_customer")}
     assert names["claim.cost.10"].ratios == {}
     assert names["claim.cost.50"].ratios == {"claim.cost.10": took[50, False] / took[10, False]}
+
+
+def test_claims_are_timed_on_postgresql() -> None:
+    binaries()
+    with postgres_server() as server:
+        took = asyncio.run(claims.measure((10, 50), 1, 5, server))
+    names = [figure.name for figure in claims.compare("claim.postgres", took)]
+    assert names == [f"claim.postgres.{size}{kind}" for kind in ("", ".one_customer") for size in (10, 50)]
+    assert all(cost > 0 for cost in took.values())
 
 
 def test_a_backlog_lets_nobody_above_the_limit() -> None:
