@@ -1,18 +1,27 @@
 """The engines in small: each does its jobs and hands in numbers, and wrong books are noticed."""
 
-import asyncio
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks import claims, lifecycle, start
-from benchmarks.engines import contest, noop, noop_jobs, on_postgres, on_redis, ours, report
+from benchmarks import claims, ledger, lifecycle, start
+from benchmarks.engines import contest, holds, noop, noop_jobs, on_postgres, on_redis, ours, report
 from benchmarks.engines.postgres_server import postgres_server
 
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
 from penstock.kit.database import Transaction
-from tests.support.postgres import binaries
+from penstock.kit.postgres import PostgresDatabase
+from tests.support.postgres import Server, binaries
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Server]:
+    """A server for several tests; they are skipped where there is none."""
+    binaries()
+    with postgres_server() as started:
+        yield started
 
 
 async def test_our_engine_runs_whole_lifecycles_and_checks_its_books(tmp_path: Path) -> None:
@@ -21,9 +30,8 @@ async def test_our_engine_runs_whole_lifecycles_and_checks_its_books(tmp_path: P
     assert measured["cpu_us"] > 0
 
 
-def test_our_engine_runs_on_postgresql() -> None:
-    binaries()  # skips the test where there is no server
-    measured = contest.run_once("ours", ["benchmarks.engines.ours", "lifecycle", "--jobs", "30", "--on", "postgres"])
+async def test_our_engine_runs_on_postgresql(tmp_path: Path, postgres: Server) -> None:
+    measured = await ours.lifecycle(ours.Place(tmp_path, server=postgres), jobs=30)
     assert measured["rate"] > 0
     assert measured["cpu_us"] > 0
 
@@ -189,13 +197,38 @@ async def test_claims_are_timed_for_every_queue() -> None:
     assert names["claim.cost.50"].ratios == {"claim.cost.10": took[50, False] / took[10, False]}
 
 
-def test_claims_are_timed_on_postgresql() -> None:
-    binaries()
-    with postgres_server() as server:
-        took = asyncio.run(claims.measure((10, 50), 1, 5, server))
+async def test_claims_are_timed_on_postgresql(postgres: Server) -> None:
+    took = await claims.measure((10, 50), 1, 5, postgres)
     names = [figure.name for figure in claims.compare("claim.postgres", took)]
     assert names == [f"claim.postgres.{size}{kind}" for kind in ("", ".one_customer") for size in (10, 50)]
     assert all(cost > 0 for cost in took.values())
+
+
+@pytest.mark.parametrize("how", ["ours", "procedure"])
+@pytest.mark.parametrize("wallets", [10, 1])
+async def test_credits_are_held_and_captured_in_both_ways(how: str, wallets: int, postgres: Server) -> None:
+    measured = await holds.measure(how, postgres.make_database(), wallets, 20, report.cpu_s)
+    assert measured["rate"] > 0
+    assert measured["cpu_us"] > 0
+
+
+async def test_credits_that_were_not_spent_are_noticed(postgres: Server) -> None:
+    database = await PostgresDatabase.open(postgres.make_database())
+    await database.write(noop.fund, ["acc_0"], 10)
+    with pytest.raises(ours.WrongBooksError, match="None credits were spent instead of 2"):
+        await database.read(holds.check_books, 1)
+    await database.close()
+
+
+def test_the_ledger_is_compared_with_the_procedure() -> None:
+    measured = {name: {"rate": 100.0, "cpu_us": 50.0} for name in ledger.contenders()}
+    measured |= {"ours.hot": {"rate": 25.0, "cpu_us": 100.0}}
+    found = {figure.name: figure for figure in ledger.compare(measured)}
+    assert list(found) == [f"ledger.postgres.{kind}" for kind in ("wallets", "wallets.cpu", "hot", "hot.cpu")]
+    assert found["ledger.postgres.wallets"].ratios == {"procedure": 1.0}
+    assert found["ledger.postgres.hot"].value == 25.0
+    assert found["ledger.postgres.hot"].ratios == {"procedure": 0.25}
+    assert found["ledger.postgres.hot.cpu"].ratios == {"procedure": 2.0}
 
 
 def test_a_backlog_lets_nobody_above_the_limit() -> None:
