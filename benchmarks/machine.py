@@ -9,7 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-PACKAGES = ("sqlalchemy", "uvloop", "rq", "redis", "huey", "numpy", "opencv-contrib-python-headless", "pillow")
+PACKAGES = (
+    *("sqlalchemy", "uvloop", "asyncpg", "redis", "rq", "huey", "celery", "streaq", "taskiq", "taskiq-redis"),
+    *("procrastinate", "dbos", "psycopg", "numpy", "opencv-contrib-python-headless", "pillow"),
+)
 
 
 def describe() -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""The engines that race: Penstock's own, RQ and Huey, each a program of its own that answers with one line of JSON."""
+"""The engines that race: Penstock's own and its peers, each a program that answers with one line of JSON."""

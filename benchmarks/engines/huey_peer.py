@@ -12,8 +12,7 @@ from huey.consumer import Consumer
 from huey.signals import SIGNAL_COMPLETE
 
 from benchmarks.engines.noop_jobs import StartLine, nothing, tell_start
-from benchmarks.engines.ours import IDLE_GAP_S, MAX_S, WARM_UP
-from benchmarks.engines.report import NOTE, cpu_s, hand_in, points
+from benchmarks.engines.report import IDLE_GAP_S, MAX_S, NOTE, WARM_UP, cpu_s, hand_in, points
 
 
 class _Counter:

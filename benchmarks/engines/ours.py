@@ -1,5 +1,7 @@
 """Penstock's engine as a program: `lifecycle` runs paid jobs from submit to settled, `idle` one job at a time.
 
+`settle` works off jobs that were submitted beforehand, which is what a peer's drain is compared with.
+
 Everything goes through the engine's own functions: `submit` with a hold and an idempotency key, and a `Worker` that
 claims, asks the provider, and settles with a capture. At the end the books are checked; a wrong one is a failure.
 """
@@ -21,7 +23,7 @@ from tests.support.postgres import Server
 
 from benchmarks.engines.noop import PRICE_CREDITS, SLOTS, IdleProvider, fund, open_flow, order
 from benchmarks.engines.postgres_server import postgres_cpu_s, postgres_server
-from benchmarks.engines.report import cpu_s, hand_in, points
+from benchmarks.engines.report import IDLE_GAP_S, MAX_S, WARM_UP, cpu_s, hand_in, points
 from penstock.jobs.flow import Flow
 from penstock.jobs.submit import submit
 from penstock.jobs.worker import Worker
@@ -31,9 +33,6 @@ from penstock.ledger import service as ledger
 
 CUSTOMERS = 200
 SUBMITTERS = 50  # requests that are open at one time
-MAX_S = 120.0
-IDLE_GAP_S = (0.02, 0.08)  # between two jobs, so that they meet every phase of a poll
-WARM_UP = 5  # idle jobs that are not counted
 
 ACCOUNTS = [f"acc_{number}" for number in range(CUSTOMERS)]
 
@@ -90,6 +89,26 @@ async def lifecycle(place: Place, jobs: int) -> dict[str, float]:
     return {"rate": jobs / took, "cpu_us": spent / jobs * 1e6}
 
 
+async def settle(place: Place, jobs: int) -> dict[str, float]:
+    """Submit `jobs`, then let a worker claim, run and settle them; returns settles per second, and CPU for each.
+
+    Errors: WrongBooksError.
+    """
+    counter = _Counter(jobs)
+    async with place.opened(IdleProvider(), counter.one) as flow:
+        await flow.database.write(fund, ACCOUNTS, jobs * PRICE_CREDITS)
+        await _submit_all(flow, jobs)
+        worker = Worker(flow, SLOTS)
+        spent, started = place.cpu_s(), time.perf_counter()
+        await worker.start()
+        async with asyncio.timeout(MAX_S):
+            await counter.done.wait()
+        took, spent = time.perf_counter() - started, place.cpu_s() - spent
+        await worker.stop(grace_s=1.0)
+        await flow.database.read(check_books, jobs)
+    return {"rate": jobs / took, "cpu_us": spent / jobs * 1e6}
+
+
 async def _submit_all(flow: Flow, jobs: int) -> None:
     numbers = iter(range(jobs))
     customers = itertools.cycle(random.Random(1).sample(ACCOUNTS, CUSTOMERS))
@@ -139,14 +158,14 @@ async def idle(place: Place, jobs: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print; see `benchmarks.engines.report`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("lifecycle", "idle"))
+    parser.add_argument("what", choices=("lifecycle", "settle", "idle"))
     parser.add_argument("--jobs", type=int, required=True)
     parser.add_argument("--on", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--durability", choices=("full", "normal"), default="full", help="of SQLite")
     parser.add_argument("--folder", type=Path, required=True)
     chosen = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    measure = lifecycle if chosen.what == "lifecycle" else idle
+    measure = {"lifecycle": lifecycle, "settle": settle, "idle": idle}[chosen.what]
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server()) if chosen.on == "postgres" else None
         runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))

@@ -1,6 +1,5 @@
 """A PostgreSQL server of our own on a free loopback port, as durable as it comes, gone when the measurement ends."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.postgres import Server
+
+from benchmarks.engines.report import processes_cpu_s
 
 # A commit is on disk before it is answered (fsync, synchronous_commit), as it is where nobody changes a thing.
 SETTINGS = {"shared_buffers": "256MB", "autovacuum": "on"}
@@ -31,13 +32,4 @@ def postgres_server() -> Iterator[Server]:
 
 def postgres_cpu_s(server: Server) -> float:
     """Return the seconds of CPU that the server and its processes, running or ended, have used."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            continue  # ended since the look
-        parent = int(fields[1])
-        if server.pid in {parent, int(stat.parent.name)}:
-            ticks += sum(int(field) for field in fields[11:15])  # user, system, and those of ended children
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return processes_cpu_s(lambda process: server.pid in {process.pid, process.parent})

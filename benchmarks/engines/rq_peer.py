@@ -1,4 +1,4 @@
-"""RQ on a Redis server of its own: enqueue one by one, drain with SimpleWorker (no fork for each job)."""
+"""RQ on a Redis server of its own: enqueue one by one, drain with SimpleWorker, or Worker (a fork for each job)."""
 
 import argparse
 import logging
@@ -9,24 +9,25 @@ import time
 from pathlib import Path
 
 from redis import Redis
-from rq import Queue, SimpleWorker
+from rq import Queue, SimpleWorker, Worker
 from rq.job import JobStatus
 from rq.registry import FinishedJobRegistry
 
 from benchmarks.engines.noop_jobs import StartLine, nothing, tell_start
-from benchmarks.engines.ours import IDLE_GAP_S, WARM_UP
 from benchmarks.engines.redis_server import redis_cpu_s, redis_server
-from benchmarks.engines.report import NOTE, cpu_s, hand_in, points
+from benchmarks.engines.report import IDLE_GAP_S, NOTE, WARM_UP, cpu_s, hand_in, points
+
+WORKERS = {"simple": SimpleWorker, "fork": Worker}
 
 
-def lifecycle(client: Redis, jobs: int) -> dict[str, float]:
+def lifecycle(client: Redis, jobs: int, worker: str) -> dict[str, float]:
     """Enqueue and drain `jobs`; returns jobs per second for both together and for the drain alone, and CPU."""
     queue = Queue("bench", connection=client)
     spent, started = cpu_s() + redis_cpu_s(client), time.perf_counter()
     for _ in range(jobs):
         queue.enqueue(nothing, NOTE)
     enqueued = time.perf_counter()
-    SimpleWorker([queue], connection=client).work(burst=True, logging_level="WARNING")
+    WORKERS[worker]([queue], connection=client).work(burst=True, logging_level="WARNING")
     ended, spent = time.perf_counter(), cpu_s() + redis_cpu_s(client) - spent
     finished = FinishedJobRegistry(queue=queue).count
     if finished != jobs:
@@ -38,12 +39,12 @@ def lifecycle(client: Redis, jobs: int) -> dict[str, float]:
     }
 
 
-def idle(client: Redis, jobs: int, folder: Path) -> dict[str, float]:
+def idle(client: Redis, jobs: int, worker: str, folder: Path) -> dict[str, float]:
     """Enqueue `jobs` one at a time for a worker process that waits; returns milliseconds from enqueue to start."""
     queue, line = Queue("bench", connection=client), StartLine(str(folder / "starts"))
     port = client.connection_pool.connection_kwargs["port"]
-    work = ["-m", "benchmarks.engines.rq_peer", "worker", "--port", str(port), "--folder", str(folder)]
-    worker = subprocess.Popen([sys.executable, *work], stdout=subprocess.DEVNULL)
+    work = ["-m", "benchmarks.engines.rq_peer", "worker", "--worker", worker, "--port", str(port)]
+    process = subprocess.Popen([sys.executable, *work, "--folder", str(folder)], stdout=subprocess.DEVNULL)
     waits, chance = [], random.Random(1)
     try:
         for _ in range(jobs + WARM_UP):
@@ -54,8 +55,8 @@ def idle(client: Redis, jobs: int, folder: Path) -> dict[str, float]:
             while job.get_status() not in {JobStatus.FINISHED, JobStatus.FAILED}:
                 time.sleep(0.002)
     finally:
-        worker.terminate()
-        worker.wait()
+        process.terminate()
+        process.wait()
         line.close()
     return points(waits[WARM_UP:])
 
@@ -65,19 +66,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("lifecycle", "idle", "worker"))
     parser.add_argument("--jobs", type=int, default=0)
+    parser.add_argument("--worker", choices=tuple(WORKERS), default="simple")
     parser.add_argument("--port", type=int, help="for the worker process that `idle` starts")
     parser.add_argument("--folder", type=Path, required=True)
     chosen = parser.parse_args()
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     if chosen.what == "worker":
         client = Redis(host="127.0.0.1", port=chosen.port)
-        SimpleWorker([Queue("bench", connection=client)], connection=client).work(logging_level="WARNING")
+        WORKERS[chosen.worker]([Queue("bench", connection=client)], connection=client).work(logging_level="WARNING")
         return
     with redis_server(chosen.folder) as client:
         if chosen.what == "lifecycle":
-            hand_in(lifecycle(client, chosen.jobs))
+            hand_in(lifecycle(client, chosen.jobs, chosen.worker))
         else:
-            hand_in(idle(client, chosen.jobs, chosen.folder))
+            hand_in(idle(client, chosen.jobs, chosen.worker, chosen.folder))
 
 
 if __name__ == "__main__":

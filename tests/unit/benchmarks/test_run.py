@@ -82,7 +82,7 @@ def test_the_command_says_what_is_wrong_and_fails(capsys: pytest.CaptureFixture[
 
 
 def test_the_engine_benchmarks_are_found() -> None:
-    assert {"lifecycle", "start", "claim"} <= set(run.find_groups(["benchmarks"]))
+    assert {"lifecycle", "start", "claim", "ledger"} <= set(run.find_groups(["benchmarks"]))
 
 
 @pytest.fixture
