@@ -59,8 +59,8 @@ RETURNING jobs.id, account_id, operation, plan, product_version, price, inputs, 
 
 # Take the first ready jobs in one statement. The partial index `ix_jobs_ready` is read in order and stops at :slots.
 # :without is `,name,name,`: operations that nobody has room for; `,` alone leaves none out. A rank below 0 is that of a
-# job that asks nobody (`cache.GOES_FIRST`). `run_at` is in the order for the planner's sake: only `ix_jobs_ready` has it,
-# and the index of all queued jobs would lead past those that wait.
+# job that asks nobody (`cache.GOES_FIRST`). `run_at` is in the order for the planner's sake: only `ix_jobs_ready` has
+# it, and the index of all queued jobs would lead past those that wait.
 # Workers of PostgreSQL claim at the same time: each passes over what another one has just locked. MATERIALIZED, for a
 # subquery that the planner runs more than once would lock other rows each time.
 CLAIM: Variants = {
