@@ -169,7 +169,7 @@ def blocked(tx: Transaction, product: Product, usable: Collection[str]) -> list[
     if not closed:
         return []
     routes = {
-        name: [each for each in operation.route if each in usable] for name, operation in product.operations.items()
+        name: [each for each in operation.providers if each in usable] for name, operation in product.operations.items()
     }
     return [name for name, route in routes.items() if route and closed.issuperset(route)]
 

@@ -81,12 +81,12 @@ def bill_of(vendor: str, model: str, tokens: Tokens | None, settings: Provider) 
     if tokens is None:
         return flat_bill(settings)
     computed = _computed(vendor, model, tokens)
-    return Bill(_flat(settings) if computed is None else computed, estimated=False, tokens=tokens.total)
+    return Bill(usual_cost(settings) if computed is None else computed, estimated=False, tokens=tokens.total)
 
 
 def flat_bill(settings: Provider) -> Bill:
     """Return what a call usually costs by the product file, where the vendor reports nothing."""
-    return Bill(_flat(settings), estimated=True)
+    return Bill(usual_cost(settings), estimated=True)
 
 
 def timed_bill(settings: Provider, seconds: object, *, whole: bool) -> Bill:
@@ -108,8 +108,14 @@ def reported_bill(dollars: object) -> Bill | None:
     return None if amount is None else Bill(_micro(amount), estimated=False)
 
 
-def _flat(settings: Provider) -> int:
-    return _micro(Decimal(settings.cost_usd))
+def usual_cost(settings: Provider) -> int:
+    """Return what one call costs by the product file, in microdollars; 0 where it says nothing."""
+    return microdollars(settings.cost_usd)
+
+
+def microdollars(dollars: str) -> int:
+    """Return an amount in US dollars, as the product file has it, in millionths of one."""
+    return _micro(Decimal(dollars))
 
 
 def _amount(value: object) -> Decimal | None:
