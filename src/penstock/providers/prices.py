@@ -19,6 +19,7 @@ from penstock.product.schema import Provider
 from penstock.providers.seam import Finished, Output, ProviderError
 
 MICRODOLLARS = 1_000_000
+_SAMPLE_TOKENS = 10_000  # fewer than cost more by the token
 MAX_AMOUNT = 1e6  # dollars or seconds: more than this is a slip of the vendor
 
 
@@ -82,6 +83,19 @@ def bill_of(vendor: str, model: str, tokens: Tokens | None, settings: Provider) 
         return flat_bill(settings)
     computed = _computed(vendor, model, tokens)
     return Bill(usual_cost(settings) if computed is None else computed, estimated=False, tokens=tokens.total)
+
+
+def token_prices(vendor: str, model: str, *, pictures: bool) -> tuple[Decimal, Decimal] | None:
+    """Return US dollars for a million tokens in and out; None where genai-prices doesn't know the model.
+
+    Args:
+        vendor: as genai-prices names it.
+        pictures: whether what comes out are pictures.
+    """
+    out = Tokens(written=_SAMPLE_TOKENS, images_out=_SAMPLE_TOKENS if pictures else 0)
+    costs = [_computed(vendor, model, each) for each in (Tokens(read=_SAMPLE_TOKENS), out)]
+    into, out_of = (None if cost is None else Decimal(cost) / _SAMPLE_TOKENS for cost in costs)
+    return None if into is None or out_of is None else (into, out_of)
 
 
 def flat_bill(settings: Provider) -> Bill:
