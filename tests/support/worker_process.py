@@ -1,4 +1,5 @@
-"""A worker in a process of its own, for tests that kill it: the real services, with a provider that leaves a trace.
+"""A worker in a process of its own, for tests that kill it: the real services, with a provider that leaves a trace or
+with the real adapters.
 
     python -m tests.support.worker_process '{"folder": …, "settings": {…}, …}'
 
@@ -7,6 +8,7 @@ It says `working` once it claims. SIGTERM drains it, as an operator would.
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 from penstock.app import server
 from penstock.app.wiring import Parts, open_services
 from penstock.jobs import maintenance, queue, turns
+from penstock.kit import checkpoints
 from penstock.observability.logs import configure_logging
 from penstock.product.settings import Settings
 from penstock.providers.seam import Attempt, Finished, Provider, Request
@@ -36,6 +39,8 @@ class WorkerProcess:
     Args:
         folder: of its own; `sent` and the gates lie in `traces`.
         lease_s: of its jobs, instead of the usual; everything else that waits is as much shorter.
+        environment: with the keys of vendors; then the real adapters do the work, and pictures are handled.
+        dies_at: the checkpoint at which it kills itself as the kernel would.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class WorkerProcess:
         *,
         lease_s: float = 2.0,
         product: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        dies_at: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -55,6 +62,8 @@ class WorkerProcess:
             "settings": dict(shared),
             "lease_s": lease_s,
             "product": dict(product or {}),
+            "environment": None if environment is None else dict(environment),
+            "dies_at": dies_at,
         }
         self._process: subprocess.Popen[str] | None = None
 
@@ -79,6 +88,13 @@ class WorkerProcess:
     def kill(self) -> None:
         """End it as the kernel's out-of-memory killer does."""
         self._end(signal.SIGKILL)
+
+    def died(self) -> int:
+        """Wait until it has ended by itself; returns its exit code, which is that of the signal with a minus."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        with process:
+            return process.wait(STOP_LIMIT_S)
 
     def stop(self) -> int:
         """End it as an operator does; returns its exit code."""
@@ -112,6 +128,10 @@ def _act(traces: Path, request: Request) -> asyncio.Future[Finished]:
     return asyncio.ensure_future(work())
 
 
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def _main(told: Mapping[str, Any]) -> None:
     queue.LEASE_S, queue.HEARTBEAT_S = told["lease_s"], told["lease_s"] / 3
     maintenance.LEASE_LOOK_S = turns.TURN_S = told["lease_s"] / 4
@@ -124,9 +144,12 @@ async def _main(told: Mapping[str, Any]) -> None:
         return FakeProvider(name, act)
 
     settings = Settings(data_dir=Path(told["folder"]) / "data", secret=SECRET, **told["settings"])
-    parts = Parts(studio=NoFiles(), factories={"local": make})
+    if told["dies_at"] is not None:
+        checkpoints.arm(lambda label: _die() if label == told["dies_at"] else None)
+    traced = Parts(studio=NoFiles(), factories={"local": make})
+    parts = traced if told["environment"] is None else Parts(durability="normal")
     product = loaded(make_product(**told["product"]))
-    async with open_services(settings, product, {}, parts=parts) as services:
+    async with open_services(settings, product, told["environment"] or {}, parts=parts) as services:
         await server.work(services, lambda: print("working", flush=True))  # noqa: T201 - whoever started it reads it
 
 
