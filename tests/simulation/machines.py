@@ -32,6 +32,12 @@ class Cable:
         self._check()
         return await self._database.write(unit, *args, **kwargs)
 
+    async def write_for(
+        self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self._check()
+        return await self._database.write_for(owner, unit, *args, **kwargs)
+
     async def read(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         self._check()
         return await self._database.read(unit, *args, **kwargs)

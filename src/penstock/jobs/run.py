@@ -54,6 +54,11 @@ class Runner:
         self._breakers: dict[str, Breaker] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
 
+    def pausing(self) -> set[str]:
+        """Return the providers that this process leaves alone for now, as they failed too often."""
+        now = self._flow.clock.now()
+        return {name for name, breaker in self._breakers.items() if breaker.open_until > now}
+
     async def run(self, job: Claimed) -> None:
         """Take a claimed job to its end, or back to the queue.
 

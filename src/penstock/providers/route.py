@@ -20,7 +20,7 @@ BREAKER_WINDOW_S = 60.0
 BREAKER_CALLS = 5  # fewer within the window say nothing
 BREAKER_SHARE = 0.5  # of the calls within the window
 BREAKER_OPEN_S = 30.0
-BREAKER_KEPT = 100  # calls remembered, the newest
+BREAKER_KEPT = 40  # calls remembered, the newest: of a busy provider, 20 failures are enough
 MICRODOLLARS = 1_000_000
 
 OFF, FAILED, PAUSING = "off", "failed in this try", "failed repeatedly; pausing"
