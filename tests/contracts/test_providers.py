@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.support.vendors import anthropic, google, openai, replicate, runpod, stability
 from tests.support.vendors.case import KEY_NAME, Arrange, Case, delivered, ended
+from tests.support.vendors.cases import CASES
 from tests.support.vendors.wire import KEY, Answer, StandIn, page
 
 from penstock.kit.clock import ManualClock
@@ -21,16 +21,6 @@ from penstock.providers import http
 from penstock.providers.registry import FACTORIES
 from penstock.providers.seam import Attempt, FailureKind, Provider, ProviderError, Request, Running, Submitted
 
-CASES = (
-    google.CASE,
-    openai.IMAGES,
-    openai.CHAT,
-    anthropic.CASE,
-    stability.CASE,
-    stability.CREATIVE,
-    runpod.CASE,
-    replicate.CASE,
-)
 PAUSE_S = 34.0
 
 

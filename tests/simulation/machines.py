@@ -35,7 +35,8 @@ class Cable:
     async def write_for(
         self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.write(unit, *args, **kwargs)
+        self._check()
+        return await self._database.write_for(owner, unit, *args, **kwargs)
 
     async def read(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         self._check()

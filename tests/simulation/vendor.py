@@ -9,6 +9,7 @@ from penstock.product.schema import ProviderLimits
 from penstock.providers.seam import Attempt, Finished, Health, ProviderError, Request, Running, Submitted
 
 MINUTE_S = 60.0
+FAILS_AFTER_S = 0.2  # how long it takes to hear that it is down
 REFUSED_S = 20.0  # how long somebody who was refused is told to wait
 
 
@@ -18,6 +19,7 @@ class Vendor:
     Args:
         mean_s: seconds that a request takes, by task.
         failing: share of the requests that fail in passing.
+        down: from when to when it does nothing but fail, in seconds since the beginning.
     """
 
     def __init__(
@@ -28,18 +30,31 @@ class Vendor:
         *,
         limits: ProviderLimits | None = None,
         failing: float = 0.0,
+        down: tuple[float, float] | None = None,
     ) -> None:
         self.name, self.tasks = name, frozenset(mean_s)
         self.billed = self.reattachable = False
         self._mean_s, self._chance, self._limits, self._failing = mean_s, chance, limits, failing
         self._recent: deque[tuple[float, int]] = deque()
         self._under_way = 0
-        self.asked = self.refused = 0
+        self._down = down
+        self.refused = 0
+        self.asked_at: list[float] = []
+        self.done_at: list[float] = []
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked."""
+        return len(self.asked_at)
 
     async def submit(self, request: Request, attempt: Attempt) -> Submitted | Finished:
-        self.asked += 1
+        now = asyncio.get_running_loop().time()
+        self.asked_at.append(now)
+        if self._down is not None and self._down[0] <= now < self._down[1]:
+            await asyncio.sleep(FAILS_AFTER_S)
+            raise ProviderError("transient", "down")
         tokens = self._chance.randrange(500, 2_000)
-        self._admit(asyncio.get_running_loop().time(), tokens)
+        self._admit(now, tokens)
         self._under_way += 1
         try:
             await asyncio.sleep(self._chance.lognormvariate(0, 0.4) * self._mean_s[request.task])
@@ -47,6 +62,7 @@ class Vendor:
             self._under_way -= 1
         if self._chance.random() < self._failing:
             raise ProviderError("transient", "as planned")
+        self.done_at.append(asyncio.get_running_loop().time())
         return Finished(values={}, tokens=tokens)
 
     def _admit(self, now: float, tokens: int) -> None:

@@ -1,31 +1,32 @@
-"""A worker in a process of its own, for tests that kill it: the real services, with a provider that leaves a trace.
+"""A worker in a process of its own, for tests that kill it: the real services, with a provider that leaves a trace or
+with the real adapters.
 
-    python -m tests.support.worker_process '{"folder": …, "settings": {…}, …}'
-
-It says `working` once it claims. SIGTERM drains it, as an operator would.
+It is forked from a server that has everything loaded, which takes longer than most tests. It tells once it claims.
+SIGTERM drains it, as an operator would.
 """
 
 import asyncio
-import json
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping
+from functools import cache
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from penstock.app import server
 from penstock.app.wiring import Parts, open_services
 from penstock.jobs import maintenance, queue, run, turns
+from penstock.kit import checkpoints
 from penstock.observability.logs import configure_logging
 from penstock.product.settings import Settings
 from penstock.providers.seam import Attempt, Finished, Provider, Request, Running, Submitted
 from tests.support.flows import FakeProvider, NoFiles, make_product
 from tests.support.servers import SECRET, loaded
 
-ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 180.0  # on a machine that many share
 STOP_LIMIT_S = 60.0
 REATTACHABLE = "parcels"
@@ -40,6 +41,8 @@ class WorkerProcess:
     Args:
         folder: of its own; `sent` and the gates lie in `traces`.
         lease_s: of its jobs, instead of the usual; everything else that waits is as much shorter.
+        environment: with the keys of vendors; then the real adapters do the work, and pictures are handled.
+        dies_at: the checkpoint at which it kills itself as the kernel would.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class WorkerProcess:
         *,
         lease_s: float = 2.0,
         product: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        dies_at: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -59,42 +64,53 @@ class WorkerProcess:
             "settings": dict(shared),
             "lease_s": lease_s,
             "product": dict(product or {}),
+            "environment": None if environment is None else dict(environment),
+            "dies_at": dies_at,
         }
-        self._process: subprocess.Popen[str] | None = None
+        self._process: ForkServerProcess | None = None
 
     def start(self) -> "WorkerProcess":
         """Start it and wait until it works. Errors: AssertionError, with what it said."""
-        with (self.folder / "log").open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.worker_process", json.dumps(self._told)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=ROOT,
-            )
-        assert self._process.stdout is not None
-        impatience = threading.Timer(START_LIMIT_S, self._process.kill)
-        impatience.start()
-        said = self._process.stdout.readline()
-        impatience.cancel()
-        assert said.strip() == "working", f"the worker did not start:\n{(self.folder / 'log').read_text()}"
+        told, telling = _warm().Pipe(duplex=False)
+        self._process = _warm().Process(target=_run, args=(self._told, telling))
+        self._process.start()
+        telling.close()
+        with told:
+            try:
+                assert told.poll(START_LIMIT_S)
+                told.recv()
+            except (AssertionError, EOFError):
+                self.kill()
+                raise AssertionError(f"the worker did not start:\n{(self.folder / 'log').read_text()}") from None
         return self
 
     def kill(self) -> None:
         """End it as the kernel's out-of-memory killer does."""
         self._end(signal.SIGKILL)
 
+    def died(self) -> int:
+        """Wait until it has ended by itself; returns its exit code, which is that of the signal with a minus."""
+        assert self._process is not None
+        return self._joined(self._process)
+
     def stop(self) -> int:
         """End it as an operator does; returns its exit code."""
         return self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals) -> int:
-        process, self._process = self._process, None
-        if process is None:
+        process = self._process
+        if process is None or process.pid is None:
             return 0
-        with process:  # closes its pipe
-            process.send_signal(number)
-            return process.wait(STOP_LIMIT_S)
+        os.kill(process.pid, number)
+        return self._joined(process)
+
+    def _joined(self, process: ForkServerProcess) -> int:
+        self._process = None
+        process.join(STOP_LIMIT_S)
+        code = process.exitcode
+        assert code is not None, "it goes on"
+        process.close()
+        return code
 
 
 def sent(traces: Path, provider: str = "main") -> list[str]:
@@ -140,7 +156,27 @@ class Vendor(FakeProvider):
         await asyncio.sleep(self._chance.uniform(0, MOMENT_S))
 
 
-async def _main(told: Mapping[str, Any]) -> None:
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def _warm() -> ForkServerContext:
+    """Return where processes come from that have everything loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def _run(told: Mapping[str, Any], telling: Connection) -> None:
+    log = os.open(Path(told["folder"]) / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    configure_logging("json", "info")
+    asyncio.run(_main(told, telling))
+
+
+async def _main(told: Mapping[str, Any], telling: Connection) -> None:
     queue.LEASE_S, queue.HEARTBEAT_S = told["lease_s"], told["lease_s"] / 3
     run.POLL_FIRST_S = run.POLL_MOST_S = MOMENT_S
     maintenance.LEASE_LOOK_S = turns.TURN_S = told["lease_s"] / 4
@@ -156,12 +192,10 @@ async def _main(told: Mapping[str, Any]) -> None:
         return FakeProvider(name, act)
 
     settings = Settings(data_dir=Path(told["folder"]) / "data", secret=SECRET, **told["settings"])
-    parts = Parts(studio=NoFiles(), factories={"local": make})
+    if told["dies_at"] is not None:
+        checkpoints.arm(lambda label: _die() if label == told["dies_at"] else None)
+    traced = Parts(studio=NoFiles(), factories={"local": make})
+    parts = traced if told["environment"] is None else Parts(durability="normal")
     product = loaded(make_product(**told["product"]))
-    async with open_services(settings, product, {}, parts=parts) as services:
-        await server.work(services, lambda: print("working", flush=True))  # noqa: T201 - whoever started it reads it
-
-
-if __name__ == "__main__":
-    configure_logging("json", "info")
-    asyncio.run(_main(json.loads(sys.argv[1])))
+    async with open_services(settings, product, told["environment"] or {}, parts=parts) as services:
+        await server.work(services, lambda: telling.send("working"))

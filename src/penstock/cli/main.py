@@ -14,6 +14,7 @@ from penstock.cli import (
     account_commands,
     billing_commands,
     product_commands,
+    provider_commands,
     run_command,
     serve_commands,
     worker_commands,
@@ -24,7 +25,15 @@ from penstock.product.mistakes import ProductFileError
 from penstock.product.settings import SettingsError
 
 FAILED, WRONG_USE = 1, 2
-COMMANDS = (product_commands, serve_commands, run_command, account_commands, billing_commands, worker_commands)
+COMMANDS = (
+    product_commands,
+    serve_commands,
+    run_command,
+    provider_commands,
+    account_commands,
+    billing_commands,
+    worker_commands,
+)
 
 
 class Commands(TyperGroup):

@@ -22,6 +22,9 @@ GOES_FIRST = -1.0  # the rank of a job that needs no provider: before every mome
 KEEP_S = 30 * 86_400.0  # a result that nobody has asked for again for so long is found no more
 FORGET_BATCH = 1_000
 
+# What of an operation changes no result.
+_UNTOLD = {"title", "description", "price", "cache_price", "timeout_s", "max_cost_usd", "route"}
+
 FIND = "SELECT job_id FROM cached_results WHERE key = :key"
 
 KEEP = """
@@ -106,8 +109,8 @@ def _key(tx: Transaction, flow: Flow, order: Order, product: Product) -> str | N
     asked = [
         order.account_id if operation.cache == "account" else None,
         order.operation_id,
-        operation.model_dump(mode="json", exclude={"title", "description", "price", "cache_price", "timeout_s"}),
-        {name: product.providers[name].model_dump(mode="json") for name in operation.route},
+        {**operation.model_dump(mode="json", exclude=_UNTOLD), "route": operation.providers},
+        {name: product.providers[name].model_dump(mode="json") for name in operation.providers},
         {**order.inputs, **contents},
         dict(order.options),
         _dress(product.plans[order.plan], product),

@@ -156,20 +156,23 @@ def _pace(tx: Transaction, name: str, limits: ProviderLimits, duration_s: float)
     return max(0, int(at_once)), min((size / span_s for size, _, span_s in known), default=ANY_NUMBER)
 
 
-def blocked(tx: Transaction, product: Product, usable: Collection[str]) -> list[str]:
+def blocked(
+    tx: Transaction, product: Product, usable: Collection[str], pausing: Collection[str] = frozenset()
+) -> list[str]:
     """Return the operations that nobody in their route has room for; claiming their jobs would be in vain.
 
     Args:
         usable: names of the providers that are on.
+        pausing: those that this process leaves alone for now, as they failed too often.
     """
-    closed = {row["provider"] for row in tx.all(PAUSED, now=tx.now)}
+    closed = {*pausing, *(row["provider"] for row in tx.all(PAUSED, now=tx.now))}
     for name, provider in product.providers.items():
         if name in usable and name not in closed and provider.limits is not None:
             closed |= {name} if room(tx, name, provider.limits).full else set()
     if not closed:
         return []
     routes = {
-        name: [each for each in operation.route if each in usable] for name, operation in product.operations.items()
+        name: [each for each in operation.providers if each in usable] for name, operation in product.operations.items()
     }
     return [name for name, route in routes.items() if route and closed.issuperset(route)]
 

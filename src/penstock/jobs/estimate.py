@@ -111,10 +111,10 @@ class Estimator:
     def _provider_s(self, tx: Transaction, product: Product, usable: Collection[str], waiter: Waiter) -> float:
         """Return the seconds until the providers of a job's route have room for it, after those of a lower rank."""
         operation, providers = product.operations.get(waiter.operation), self._learnt.providers
-        route = [] if operation is None else [name for name in operation.route if name in usable]
+        route = [] if operation is None else [name for name in operation.providers if name in usable]
         if not route or any(name not in providers for name in route):
             return 0.0  # somebody in it can take any number
-        sharing = [name for name, other in product.operations.items() if not set(route).isdisjoint(other.route)]
+        sharing = [name for name, other in product.operations.items() if not set(route).isdisjoint(other.providers)]
         among = f",{','.join(sharing)},"
         ahead = int(tx.value(queue.AHEAD_AMONG, rank=waiter.rank, among=among, limit=AHEAD_LIMIT))
         return capacity.wait_for_room([providers[name] for name in route], ahead, tx.now)

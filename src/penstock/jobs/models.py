@@ -55,6 +55,7 @@ jobs = Table(
     Column("finished_at", Double),
     Column("cache_key", Text, comment="by which identical requests find it; null where there is no cache"),
     Column("cached_from", Text, comment="the job whose result is given instead of work"),
+    Column("route_why", Text, comment="JSON, for operators: whom its last choices skipped, and why"),
     CheckConstraint("state IN ({})".format(", ".join(f"'{state}'" for state in TRANSITIONS)), name="state"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
 )
@@ -99,6 +100,12 @@ attempts = Table(
     ),
     Column("tokens", BigInteger, comment="in and out, as the provider reports them"),
     CheckConstraint("state IN ('sending', 'submitted', 'finished', 'failed')", name="state"),
+)
+
+_partial(
+    "ix_attempts_measured",
+    [attempts.c.provider, attempts.c.finished_at],
+    "cost_microdollars > 0 AND cost_estimated = false",
 )
 
 reservations = Table(

@@ -44,7 +44,7 @@ def read_order(  # noqa: PLR0913 - these are the parts of one request
     if chosen is None:
         known = ", ".join(product.operations)
         raise _invalid([FieldError("operation", f"There is no operation “{operation}”. There are: {known}.")])
-    if not any(name in usable for name in chosen.route):
+    if not any(name in usable for name in chosen.providers):
         raise Problem("unavailable", f"{chosen.title} is not available at the moment. Nothing was charged.")
     errors = [*_input_errors(chosen, inputs), *_option_errors(chosen, options), *_key_errors(idempotency_key)]
     if errors:

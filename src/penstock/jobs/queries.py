@@ -104,6 +104,24 @@ SELECT number, provider, state, reference FROM attempts
 WHERE job_id = :job_id AND number < :fence AND (state <> 'failed' OR failure = 'unknown') ORDER BY number DESC LIMIT 10
 """
 
+# What a job's attempts have cost; `perhaps` where a provider was asked and nobody knows whether it bills.
+SPENT = """
+SELECT provider, cost_microdollars,
+    cost_microdollars IS NULL AND (state <> 'failed' OR failure = 'unknown') AS perhaps
+FROM attempts WHERE job_id = :job_id
+"""
+
+# What a provider's recent calls for an operation have cost, as far as it was measured. The newest ones are read from
+# `ix_attempts_measured`, so that an operation that few ask for costs no more to look for.
+MEASURED_COST = """
+SELECT AVG(recent.cost_microdollars) FROM (
+    SELECT job_id, cost_microdollars FROM attempts
+    WHERE provider = :provider AND finished_at > :since AND state = 'finished'
+        AND cost_microdollars > 0 AND cost_estimated = false
+    ORDER BY finished_at DESC LIMIT :limit
+) AS recent JOIN jobs ON jobs.id = recent.job_id WHERE jobs.operation = :operation
+"""
+
 ATTEMPTS = """
 SELECT number, provider, state, reference, failure, detail, cost_microdollars, cost_estimated, tokens, started_at,
     finished_at

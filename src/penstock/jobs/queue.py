@@ -84,13 +84,14 @@ WHERE id = :id AND fence = :fence AND state = 'running'
 
 FINISH = """
 UPDATE jobs SET state = :state, lease_until = NULL, finished_at = :now, result_id = :result_id, output = :output,
-    error = :error, provider = COALESCE(:provider, provider)
+    error = :error, provider = COALESCE(:provider, provider), route_why = COALESCE(:route_why, route_why)
 WHERE id = :id AND fence = :fence AND state = 'running' RETURNING id
 """
 
 # A job whose customer has asked to stop it doesn't go back: it ends (`settle.give_back`).
 REQUEUE = """
-UPDATE jobs SET state = 'ready', lease_until = NULL, worker = NULL, run_at = :run_at, attempts = attempts - :unspent
+UPDATE jobs SET state = 'ready', lease_until = NULL, worker = NULL, run_at = :run_at, attempts = attempts - :unspent,
+    route_why = COALESCE(:route_why, route_why)
 WHERE id = :id AND fence = :fence AND state = 'running' AND cancel_requested = false RETURNING id
 """
 
@@ -184,7 +185,7 @@ def renew(tx: Transaction, worker: str, held: Iterable[tuple[str, int]]) -> dict
 
 def finish(tx: Transaction, job_id: str, fence: int, state: str, **outcome: Any) -> bool:
     """Move a running job to a final state; False if this fence no longer holds it."""
-    fields = {"result_id": None, "output": None, "error": None, "provider": None, **outcome}
+    fields = {"result_id": None, "output": None, "error": None, "provider": None, "route_why": None, **outcome}
     return tx.one(FINISH, id=job_id, fence=fence, state=state, now=tx.now, **fields) is not None
 
 
@@ -193,13 +194,16 @@ def still_held(tx: Transaction, job_id: str, fence: int) -> bool:
     return tx.one(STILL_HELD, id=job_id, fence=fence) is not None
 
 
-def requeue(tx: Transaction, job_id: str, fence: int, *, run_at: float, spent: bool = True) -> bool:
+def requeue(
+    tx: Transaction, job_id: str, fence: int, *, run_at: float, spent: bool = True, route_why: str | None = None
+) -> bool:
     """Give a running job back to the queue at its old rank.
 
     False if this fence no longer holds it, or its customer has asked to stop it. `spent` is False when the try
     doesn't count: a drain, a provider without capacity.
     """
-    return tx.one(REQUEUE, id=job_id, fence=fence, run_at=run_at, unspent=0 if spent else 1) is not None
+    unspent = 0 if spent else 1
+    return tx.one(REQUEUE, id=job_id, fence=fence, run_at=run_at, unspent=unspent, route_why=route_why) is not None
 
 
 def lock_job(tx: Transaction, job_id: str) -> str:

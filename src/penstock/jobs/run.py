@@ -8,15 +8,16 @@ by its reference, and what was perhaps billed is never sent a second time unless
 """
 
 import asyncio
+import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
-from penstock.jobs import cache
+from penstock.jobs import cache, costs
 from penstock.jobs.attempts import (
     begun_before,
     close_attempt,
@@ -33,7 +34,7 @@ from penstock.jobs.progress import ProgressWriter
 from penstock.jobs.settle import Ending, give_back, settle_failure, settle_success
 from penstock.kit.checkpoints import checkpoint
 from penstock.kit.database import DatabaseUnavailableError, Row
-from penstock.providers.route import FAILS_OVER, RETRIED, Breaker, Choice, choose, nothing_left
+from penstock.providers.route import FAILS_OVER, RETRIED, Breaker, Choice, choose, nothing_left, ordered
 from penstock.providers.seam import Attempt, FailureKind, Finished, Provider, ProviderError, Request, Submitted
 
 POLL_FIRST_S, POLL_MOST_S, POLL_GROWTH = 0.5, 5.0, 1.5
@@ -53,6 +54,11 @@ class Runner:
         self._breakers: dict[str, Breaker] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
 
+    def pausing(self) -> set[str]:
+        """Return the providers that this process leaves alone for now, as they failed too often."""
+        now = self._flow.clock.now()
+        return {name for name, breaker in self._breakers.items() if breaker.open_until > now}
+
     async def run(self, job: Claimed) -> None:
         """Take a claimed job to its end, or back to the queue.
 
@@ -60,21 +66,22 @@ class Runner:
         """
         folder = self._flow.folder / f"{job.id}-{job.fence}"
         progress = ProgressWriter(self._flow, job)
+        choices: list[Choice] = []
         try:
             try:
-                delivery = await self._produce(job, folder, progress)
+                delivery = await self._produce(job, folder, progress, choices)
             finally:
                 await progress.stop()
             checkpoint("run.stored")
-            if not await settle_success(self._flow, job, delivery, progress.provider):
+            if not await settle_success(self._flow, job, delivery, progress.provider, explained(choices)):
                 log.warning("job.lost", job=job.id, fence=job.fence)
         except ProviderError as error:
-            await self._after_failure(job, error)
+            await self._after_failure(job, error, explained(choices))
         finally:
             if folder.exists():
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _produce(self, job: Claimed, folder: Path, progress: ProgressWriter) -> Delivery:
+    async def _produce(self, job: Claimed, folder: Path, progress: ProgressWriter, choices: list[Choice]) -> Delivery:
         if job.fence > 1:
             resumed = await self._resume(job, folder, progress)
             if resumed is not None:
@@ -83,53 +90,68 @@ class Runner:
             return copied
         pictures = await self._flow.studio.prepare(job, folder)
         checkpoint("run.prepared")
-        return await self._try_route(job, pictures, folder, progress)
+        return await self._try_route(job, self._request(job, pictures, folder), progress, choices)
 
     async def _try_route(
-        self, job: Claimed, pictures: Mapping[str, Path], folder: Path, progress: ProgressWriter
+        self, job: Claimed, request: Request, progress: ProgressWriter, choices: list[Choice]
     ) -> Delivery:
-        """Ask one provider after another until one delivers or what went wrong can't be mended elsewhere."""
+        """Ask one provider after another until one delivers or what went wrong can't be mended elsewhere.
+
+        Each choice is added to `choices`.
+        """
         failed: dict[str, ProviderError] = {}
-        request = self._request(job, pictures, folder)
-        while (name := self._next(job, failed)) is not None:
+        route = ordered(job.operation.legs, self._flow.chance)
+        while (name := await self._next(job, route, failed, choices)) is not None:
             progress.provider = name
             finished: Finished | None = None
             try:
                 finished = await self._attempt(job, self._flow.providers[name], request, progress)
                 if finished.outputs:
                     progress.report("finishing", PROVIDED)
-                delivery = await self._flow.studio.finish(job, finished, folder)
+                delivery = await self._flow.studio.finish(job, finished, request.folder)
             except ProviderError as error:
                 level = logging.INFO if isinstance(error, NoRoomError) else logging.WARNING
                 log.log(level, "provider.failed", job=job.id, provider=name, kind=error.kind, detail=error.detail)
                 if finished is not None and error.kind in RETRIED:
+                    self._count(name, None)
                     raise  # a good answer that we could not store: asking somebody else would only pay again
-                self._count_failure(name, error)
+                self._count(name, error)
                 if error.kind not in FAILS_OVER:
                     raise
                 if finished is not None:  # a bad answer was no answer: not to be found again after a crash
                     await self._flow.lasting.write(close_attempt, job, name, self._flow.clock.now(), error, None)
                 failed[name] = error
             else:
-                self._breakers.pop(name, None)
+                self._count(name, None)
                 return delivery
-        raise nothing_left(list(failed.values()), self._choice(job, failed))
+        raise nothing_left(list(failed.values()), choices[-1])
 
-    def _next(self, job: Claimed, failed: Mapping[str, ProviderError]) -> str | None:
-        chosen = self._choice(job, failed)
-        if chosen.provider is None:
-            log.info("route.exhausted", job=job.id, skipped=dict(chosen.skipped))
-        elif (breaker := self._breakers.get(chosen.provider)) is not None:
-            self._breakers[chosen.provider] = breaker.half_open(self._flow.clock.now())
+    async def _next(
+        self, job: Claimed, route: Sequence[str], failed: Mapping[str, ProviderError], choices: list[Choice]
+    ) -> str | None:
+        """Choose who is asked next; the choice is added to `choices`, for operators."""
+        too_dear = await self._too_dear(job)
+        now, usable, breakers = self._flow.clock.now(), self._flow.providers, self._breakers
+        chosen = choose(route, usable=usable, failed=failed, breakers=breakers, now=now, too_dear=too_dear)
+        choices.append(chosen)
+        if chosen.skipped:
+            event = "route.exhausted" if chosen.provider is None else "route.chosen"
+            log.info(event, job=job.id, provider=chosen.provider, skipped=dict(chosen.skipped))
+        if chosen.provider is not None and (breaker := breakers.get(chosen.provider)) is not None:
+            breakers[chosen.provider] = breaker.half_open(now)
         return chosen.provider
 
-    def _choice(self, job: Claimed, failed: Mapping[str, ProviderError]) -> Choice:
-        now = self._flow.clock.now()
-        return choose(job.operation.route, usable=self._flow.providers, failed=failed, breakers=self._breakers, now=now)
+    async def _too_dear(self, job: Claimed) -> Mapping[str, str]:
+        """Return why providers would make the job dearer than it may be; most products name no ceiling."""
+        if not costs.ceilings(job):
+            return {}
+        billed = [name for name, provider in self._flow.providers.items() if provider.billed]
+        return await self._flow.database.read(costs.too_dear, job, billed)
 
-    def _count_failure(self, name: str, error: ProviderError) -> None:
-        breaker = self._breakers.get(name, Breaker())
-        self._breakers[name] = breaker.after_failure(error.kind, self._flow.clock.now())
+    def _count(self, name: str, error: ProviderError | None) -> None:
+        """Remember how a call ended."""
+        now, breaker = self._flow.clock.now(), self._breakers.get(name, Breaker())
+        self._breakers[name] = breaker.after_success(now) if error is None else breaker.after_failure(error.kind, now)
 
     def _request(self, job: Claimed, pictures: Mapping[str, Path], folder: Path) -> Request:
         written = [name for name, wanted in job.operation.inputs.items() if wanted.kind == "text"]
@@ -268,12 +290,12 @@ class Runner:
             except Exception:
                 log.exception("provider.cancel_failed", job=job.id, provider=provider.name)
 
-    async def _after_failure(self, job: Claimed, error: ProviderError) -> None:
+    async def _after_failure(self, job: Claimed, error: ProviderError, route_why: str | None) -> None:
         now, chance = self._flow.clock.now(), self._flow.chance
         following = after_failure(job, error, charged_twice=self._perhaps_billed(job, error), now=now, chance=chance)
         if isinstance(following, GiveUp):
             log.warning("job.failed", job=job.id, kind=error.kind, detail=error.detail, attempts=job.attempts)
-            await settle_failure(self._flow, job, Ending("failed", following.error))
+            await settle_failure(self._flow, job, Ending("failed", following.error, route_why))
             return
         log.info("job.retrying", job=job.id, kind=error.kind, detail=error.detail, attempts=job.attempts)
         await self._flow.lasting.write(
@@ -285,13 +307,20 @@ class Runner:
             attempts=job.attempts,
             run_at=following.run_at,
             spent=following.spent,
+            route_why=route_why,
         )
         checkpoint("run.given_back")
 
     def _perhaps_billed(self, job: Claimed, error: ProviderError) -> bool:
         """An unknown outcome may have been paid for where a provider of the route bills, or is off: who knows."""
-        route = (self._flow.providers.get(name) for name in job.operation.route)
+        route = (self._flow.providers.get(name) for name in job.operation.providers)
         return error.kind == "unknown" and any(provider is None or provider.billed for provider in route)
+
+
+def explained(choices: Sequence[Choice]) -> str | None:
+    """Return as JSON whom a try's choices skipped and why, `[{provider, skipped: {name: reason}}]`; None if nobody."""
+    told = [{"provider": each.provider, "skipped": dict(each.skipped)} for each in choices if each.skipped]
+    return json.dumps(told, ensure_ascii=False) if told else None
 
 
 def fill(prompt: str, texts: Mapping[str, str]) -> str:

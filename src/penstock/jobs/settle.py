@@ -23,12 +23,16 @@ class Ending:
 
     state: str
     error: Mapping[str, Any] | None
+    route_why: str | None = None
+    """Whom the last try skipped and why, as JSON, for operators."""
 
 
-async def settle_success(flow: Flow, job: Claimed, delivery: Delivery, provider: str | None) -> bool:
-    """Capture the credits and keep the result."""
+async def settle_success(
+    flow: Flow, job: Claimed, delivery: Delivery, provider: str | None, route_why: str | None = None
+) -> bool:
+    """Capture the credits and keep the result; `route_why` is JSON for operators."""
     try:
-        await flow.lasting.write_for(job.account_id, succeed, flow, job, delivery, provider)
+        await flow.lasting.write_for(job.account_id, succeed, flow, job, delivery, provider, route_why)
     except FencedError:
         return False
     checkpoint("settle.committed")
@@ -42,13 +46,16 @@ async def settle_failure(flow: Flow, job: Claimed, ending: Ending) -> bool:
     return settled
 
 
-def succeed(tx: Transaction, flow: Flow, job: Claimed, delivery: Delivery, provider: str | None) -> None:
+def succeed(
+    tx: Transaction, flow: Flow, job: Claimed, delivery: Delivery, provider: str | None, route_why: str | None = None
+) -> None:
     """Settle a success in the open transaction. Errors: FencedError, which undoes all of it."""
     wallet = ledger.lock(tx, job.account_id)
     result_id = flow.studio.deliver(tx, job, delivery)
     checkpoint("settle.delivered")
     output = None if delivery.output is None else json.dumps(delivery.output)
-    if not queue.finish(tx, job.id, job.fence, "succeeded", result_id=result_id, output=output, provider=provider):
+    outcome = {"result_id": result_id, "output": output, "provider": provider, "route_why": route_why}
+    if not queue.finish(tx, job.id, job.fence, "succeeded", **outcome):
         raise FencedError(job.id)
     ledger.capture(tx, wallet, job.id, job.price, job.operation.title)
     checkpoint("settle.captured")
@@ -60,7 +67,7 @@ def end(tx: Transaction, flow: Flow, job_id: str, account_id: str, fence: int, e
     """Settle a failure or a cancellation in the open transaction."""
     wallet = ledger.lock(tx, account_id)
     error = None if ending.error is None else json.dumps(ending.error)
-    if not queue.finish(tx, job_id, fence, ending.state, error=error):
+    if not queue.finish(tx, job_id, fence, ending.state, error=error, route_why=ending.route_why):
         return False
     checkpoint("settle.ended")
     ledger.release(tx, wallet, job_id, _REASONS[ending.state])
@@ -81,7 +88,7 @@ def leave(tx: Transaction, flow: Flow, job_id: str, account_id: str, ending: End
     return True
 
 
-def give_back(
+def give_back(  # noqa: PLR0913 - the columns of one row
     tx: Transaction,
     flow: Flow,
     job_id: str,
@@ -91,13 +98,14 @@ def give_back(
     attempts: int,
     run_at: float,
     spent: bool = True,
+    route_why: str | None = None,
 ) -> bool:
     """Return a running job to the queue in the open transaction; one that its customer wants stopped ends instead.
 
     False if this fence no longer holds it.
     """
-    if not queue.requeue(tx, job_id, fence, run_at=run_at, spent=spent):
-        return end(tx, flow, job_id, account_id, fence, Ending("cancelled", None))
+    if not queue.requeue(tx, job_id, fence, run_at=run_at, spent=spent, route_why=route_why):
+        return end(tx, flow, job_id, account_id, fence, Ending("cancelled", None, route_why))
     checkpoint("settle.requeued")
     flow.hub.emit(tx, account_id, job_id, "job.retrying", {"attempts": attempts})
     tx.after_commit(flow.ready.wake)

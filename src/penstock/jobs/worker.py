@@ -7,7 +7,7 @@ stops: by then somebody else may hold those jobs.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -170,7 +170,7 @@ class Worker:
         """Claim up to `free` jobs and begin them; returns how many. Trouble is logged: the next look tries again."""
         try:
             stopped = self._stopped_early = set()
-            taken = await self.flow.database.write(_take, self.flow, self.name, free)
+            taken = await self.flow.database.write(_take, self.flow, self.name, free, self._runner.pausing())
             checkpoint("claim.committed")
             for job in taken.jobs:
                 self._begin(job)
@@ -330,9 +330,9 @@ async def _until(event: asyncio.Event, most_s: float) -> None:
             await event.wait()
 
 
-def _take(tx: Transaction, flow: Flow, worker: str, free: int) -> _Taken:
+def _take(tx: Transaction, flow: Flow, worker: str, free: int, pausing: Collection[str]) -> _Taken:
     taken = _Taken()
-    without = capacity.blocked(tx, flow.products.current(), flow.providers)
+    without = capacity.blocked(tx, flow.products.current(), flow.providers, pausing)
     for row in queue.claim(tx, worker, free, without):
         try:
             job = claimed(flow.products.at(tx, row["product_version"]), row)

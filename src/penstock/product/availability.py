@@ -54,7 +54,9 @@ def availability(
         name: _provider_state(provider, adapters[provider.adapter], environment)
         for name, provider in product.providers.items()
     }
-    operations = {name: _operation_state(operation.route, providers) for name, operation in product.operations.items()}
+    operations = {
+        name: _operation_state(operation.providers, providers) for name, operation in product.operations.items()
+    }
     return Availability(providers, operations, payments_lack(product, environment))
 
 

@@ -44,6 +44,7 @@ def warnings(product: Product) -> Iterator[Complaint]:
     yield from _prices(product)
     yield from _plans(product)
     yield from _unused(product)
+    yield from _ceilings(product)
 
 
 def _plan(path: KeyPath, plan: dict[str, Any], *, first: bool) -> Iterator[Complaint]:
@@ -154,11 +155,30 @@ def _plans(product: Product) -> Iterator[Complaint]:
 
 
 def _unused(product: Product) -> Iterator[Complaint]:
-    routed = {name for operation in product.operations.values() for name in operation.route}
+    routed = {name for operation in product.operations.values() for name in operation.providers}
     for name in product.providers:
         if name not in routed:
             yield Complaint(("providers", name), "no operation's route names it", "Name it in a route, or take it out.")
     for name, operation in product.operations.items():
-        taken = any(ADAPTERS[product.providers[provider].adapter].takes_prompt for provider in operation.route)
+        taken = any(ADAPTERS[product.providers[provider].adapter].takes_prompt for provider in operation.providers)
         if operation.prompt is not None and not taken:
             yield Complaint(("operations", name, "prompt"), "no provider in its route takes a prompt", "Leave it out.")
+
+
+def _ceilings(product: Product) -> Iterator[Complaint]:
+    """Yield ceilings that say nothing about a provider without a price, or that its price is always above."""
+    for name, operation in product.operations.items():
+        for at, leg in enumerate(operation.legs):
+            provider = product.providers[leg.provider]
+            if not ADAPTERS[provider.adapter].needs_key:
+                continue
+            for path, most in ((("route", at, "max_cost_usd"), leg.max_cost_usd), (_WHOLE, operation.max_cost_usd)):
+                if most is not None and Decimal(provider.cost_usd) > Decimal(most):
+                    reason = f'is less than one call of "{leg.provider}" costs ({provider.cost_usd}): it is never asked'
+                    yield Complaint(("operations", name, *path), reason)
+                elif most is not None and Decimal(provider.cost_usd) == 0:
+                    reason = f'nobody knows what "{leg.provider}" costs before some calls have been measured'
+                    yield Complaint(("operations", name, *path), reason, f"Set providers.{leg.provider}.cost_usd.")
+
+
+_WHOLE = ("max_cost_usd",)

@@ -39,6 +39,16 @@ def texts_of(value: object) -> list[tuple[int, str]]:
     return [(at, item) for at, item in enumerate(value) if isinstance(item, str)] if isinstance(value, list) else []
 
 
+def legs_of(value: object) -> list[tuple[KeyPath, str]]:
+    """Return the providers that a route names, each with its place below the route."""
+    found: list[tuple[KeyPath, str]] = []
+    for at, entry in enumerate(value if isinstance(value, list) else []):
+        place, name = ((at, "provider"), entry.get("provider")) if isinstance(entry, dict) else ((at,), entry)
+        if isinstance(name, str):
+            found.append((place, name))
+    return found
+
+
 def number(value: object) -> float | None:
     """Return a number, or None for anything else."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -108,8 +118,9 @@ def _route(
     path: KeyPath, operation: dict[str, Any], providers: dict[str, dict[str, Any]], adapters: Mapping[str, Adapter]
 ) -> Iterator[Complaint]:
     seen: set[str] = set()
-    for at, name in texts_of(operation.get("route")):
-        place = (*path, "route", at)
+    yield from _weights((*path, "route"), operation.get("route"))
+    for at, name in legs_of(operation.get("route")):
+        place = (*path, "route", *at)
         if name in seen:
             yield Complaint(place, f'"{name}" stands in the route twice', "Keep one.")
         elif name not in providers and providers:  # without any, that is the mistake, and it has been said
@@ -118,6 +129,16 @@ def _route(
         elif name in providers:
             yield from _support(place, operation.get("task"), name, providers[name], adapters)
         seen.add(name)
+
+
+def _weights(path: KeyPath, route: object) -> Iterator[Complaint]:
+    """Yield the weights that have no neighbour to share the work with."""
+    entries = route if isinstance(route, list) else []
+    weighted = [isinstance(entry, dict) and "weight" in entry for entry in entries]
+    for at, alone in enumerate(weighted):
+        if alone and not any(weighted[max(0, at - 1) : at] + weighted[at + 1 : at + 2]):
+            reason = "no neighbour in the route has one too, so there is nobody to share the work with"
+            yield Complaint((*path, at, "weight"), reason, "Leave it out, or give a neighbour one.")
 
 
 def _support(
@@ -142,7 +163,7 @@ def _adapters(
 
     None where the route names somebody unknown: that has been said, and nobody knows what they would take.
     """
-    names = [providers.get(name, {}).get("adapter") for _, name in texts_of(operation.get("route"))]
+    names = [providers.get(name, {}).get("adapter") for _, name in legs_of(operation.get("route"))]
     found = [adapters[name] for name in names if isinstance(name, str) and name in adapters]
     task = operation.get("task")
     if len(found) < len(names) or not isinstance(task, str):

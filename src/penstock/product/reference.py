@@ -57,6 +57,13 @@ def node_at(path: KeyPath) -> Node | None:
     return None if node is None else {**resolved(node), **{k: v for k, v in node.items() if k != "$ref"}}
 
 
+def keys_at(path: KeyPath) -> Node:
+    """Return the keys of the table at `path`, each with what the schema says about it; none of anything else."""
+    keys = _as_table(node_at(path) or {}).get("properties", {})
+    assert isinstance(keys, dict)
+    return keys
+
+
 def resolved(node: Node) -> Node:
     """Follow a reference to where the shape of a table stands."""
     reference = node.get("$ref")
@@ -78,8 +85,15 @@ def markdown() -> str:
 
 
 def _child(node: Node, part: str | int) -> Node | None:
+    node = _as_table(node)
     found = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part) or _any_key(node)
     return found if isinstance(found, dict) else None
+
+
+def _as_table(node: Node) -> Node:
+    """Return what a value holds that may be a table or something else, as a table."""
+    kinds = (resolved(kind) for kind in node.get("anyOf", []))
+    return next((kind for kind in kinds if "properties" in kind), node)
 
 
 def _any_key(node: Node) -> Node | None:
@@ -96,6 +110,8 @@ def _tidied(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     node = dict(node)
+    if "oneOf" in node:
+        node["anyOf"] = node.pop("oneOf")
     if "type" in node or "anyOf" in node or "$ref" in node or "const" in node:
         _tidy_value(node)
     return {key: _tidied(value) for key, value in node.items()}
@@ -129,8 +145,8 @@ def _collect(table: str, node: Node, found: list[tuple[str, Node]]) -> None:
             _collect(name, inner, found)
         elif (entry := _any_key(inner)) and "properties" in resolved(entry):
             _collect(f"{name}.NAME", resolved(entry), found)
-        elif isinstance(inner.get("items"), dict) and "properties" in resolved(inner["items"]):
-            _collect(f"{name}[]", resolved(inner["items"]), found)
+        elif isinstance(inner.get("items"), dict) and "properties" in (item := _as_table(resolved(inner["items"]))):
+            _collect(f"{name}[]", item, found)
 
 
 def _section(table: str, properties: Node) -> str:
@@ -151,7 +167,7 @@ def _required_at(table: str) -> list[str]:
         if part.endswith("[]"):
             parts.append(0)
     node = node_at(tuple(parts))
-    return [] if node is None else list(node.get("required", []))
+    return [] if node is None else list(_as_table(node).get("required", []))
 
 
 def _takes(node: Node) -> str:
@@ -161,7 +177,8 @@ def _takes(node: Node) -> str:
     if "anyOf" in inner:
         return ", ".join(_takes(kind) for kind in inner["anyOf"])
     if inner["type"] == "array":
-        return f"list of {_takes(inner['items'])}"
+        kinds = [_takes(kind) for kind in inner["items"].get("anyOf", [inner["items"]])]
+        return f"list of {kinds[0]}" if len(kinds) == 1 else f"list, each entry a {' or a '.join(kinds)}"
     if inner["type"] == "object":
         return "table"
     if "pattern" in inner:

@@ -10,7 +10,7 @@ key ending in `_env` names the environment variable that holds one.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, StringConstraints, Tag
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 COLOUR_PATTERN = r"^#[0-9a-fA-F]{6}$"
@@ -129,6 +129,30 @@ class Option(Part):
         return starts[self.kind]
 
 
+class Leg(Part):
+    """One provider of a route, where more is to be said than its name."""
+
+    provider: Name = Field(description="name of the provider", examples=["local"])
+    weight: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000,
+        description="its share of the work, beside its neighbours that have one too; absent: asked in its place",
+    )
+    max_cost_usd: Cost | None = Field(
+        default=None, description="US dollars that a job may have cost after asking this provider, at most"
+    )
+
+
+NAMED, TABLED = "(name)", "(table)"
+"""In the path of a mistake, as which of its two shapes a value was read; no key of a file is called so."""
+
+RouteEntry = Annotated[
+    Annotated[Name, Tag(NAMED)] | Annotated[Leg, Tag(TABLED)],
+    Discriminator(lambda value: TABLED if isinstance(value, dict | Leg) else NAMED),
+]
+
+
 class Operation(Part):
     """One thing that customers pay for."""
 
@@ -149,11 +173,15 @@ class Operation(Part):
     options: dict[Name, Option] = Field(default={}, description="what customers may set, by name")
     output: Literal["picture", "text"] = Field(default="picture", description="what comes out")
     price: int = Field(ge=0, le=10_000, description="credits that one result costs", examples=[2])
-    route: tuple[Name, ...] = Field(
+    route: tuple[RouteEntry, ...] = Field(
         min_length=1,
         strict=False,
-        description="names of providers in the order in which they are tried",
+        description="providers in the order in which they are tried, each by its name or as a table",
         examples=[["local"]],
+    )
+    max_cost_usd: Cost | None = Field(
+        default=None,
+        description="US dollars that a job may cost us, at most: providers that would make it more are passed over",
     )
     timeout_s: int = Field(default=300, ge=1, le=3_600, description="seconds that one attempt may take")
     cache: Literal["account", "everyone"] | None = Field(
@@ -164,6 +192,16 @@ class Operation(Part):
     allow_second_charge: bool = Field(
         default=False, description="send again although the provider may have billed an attempt whose answer was lost"
     )
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The route with every provider as a table."""
+        return tuple(Leg(provider=each) if isinstance(each, str) else each for each in self.route)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of the providers of the route, in its order."""
+        return tuple(each if isinstance(each, str) else each.provider for each in self.route)
 
 
 class PlanLimits(Part):

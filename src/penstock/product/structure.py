@@ -15,8 +15,16 @@ from pydantic_core import ErrorDetails
 
 from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
-from penstock.product.reference import PATTERN_WORDS, Node, node_at, tables_with
-from penstock.product.schema import COLOUR_PATTERN, COST_PATTERN, DOLLARS_PATTERN, NAME_PATTERN, Product
+from penstock.product.reference import PATTERN_WORDS, Node, keys_at, node_at, resolved, tables_with
+from penstock.product.schema import (
+    COLOUR_PATTERN,
+    COST_PATTERN,
+    DOLLARS_PATTERN,
+    NAME_PATTERN,
+    NAMED,
+    TABLED,
+    Product,
+)
 
 MAX_SHOWN_CHARACTERS = 60  # of a value quoted in a message
 Document = Mapping[str, Any]
@@ -60,7 +68,7 @@ def _complaints(document: Document, errors: list[ErrorDetails]) -> list[Complain
         for path, complaint in found.items()
         # A misspelt key is not missing too, and a list of wrong entries is not empty too.
         if not (complaint.reason == _ABSENT and path in misspelt)
-        and not (complaint.reason == _EMPTY and any(path == other[:-1] for other in found))
+        and not (complaint.reason == _EMPTY and any(path == other[: len(path)] != other for other in found))
     ]
 
 
@@ -68,6 +76,8 @@ def _path(document: Document, error: ErrorDetails) -> KeyPath:
     """Return the part of the model's path that is also in the file, and a missing key."""
     path: KeyPath = ()
     for part in error["loc"]:
+        if part in {NAMED, TABLED}:
+            continue
         if _lookup(document, (*path, part)) is _MISSING:
             return (*path, part) if error["type"] == "missing" else path
         path = (*path, part)
@@ -109,7 +119,7 @@ _EMPTY = "is empty, but needs one entry at least"
 def _known_keys(path: KeyPath) -> str | None:
     """Offer the key that was likely meant, or say where such a key belongs, or which keys there are."""
     key = str(path[-1])
-    known = list((node_at(path[:-1]) or {}).get("properties", {}))
+    known = list(keys_at(path[:-1]))
     elsewhere = " or ".join(
         f"in [{table}]" if table else "at the top, before any [table]" for table in tables_with(key)
     )
@@ -146,7 +156,7 @@ def _expected(node: Node) -> str:
     if "pattern" in node:
         return PATTERN_WORDS[node["pattern"]]
     if "anyOf" in node:
-        return " or ".join(_expected(kind) for kind in node["anyOf"])
+        return " or ".join(_expected(resolved(kind)) for kind in node["anyOf"])
     if "enum" in node or "const" in node:
         return listed(node.get("enum", [node.get("const")]), "or")
     return _KINDS.get(node.get("type", ""), "something else")

@@ -26,6 +26,7 @@ class AnthropicProvider(Vendor):
 
     tasks = frozenset({"chat", "diagram"})
     base_url = "https://api.anthropic.com/v1"
+    priced_as = "anthropic"
 
     def _headers(self, key: str) -> Mapping[str, str]:
         return {"x-api-key": key, "anthropic-version": VERSION}
@@ -42,7 +43,7 @@ class AnthropicProvider(Vendor):
         if not reply.ok:
             raise self._failure(reply)
         document = self._document(reply)
-        bill = bill_of("anthropic", self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
         with bill.attached():
             return bill.finished(**values_of(request, _answer(document)))
 

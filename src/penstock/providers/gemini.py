@@ -37,6 +37,7 @@ class GeminiProvider(Vendor):
 
     tasks = frozenset({"restore", "colourise", "restore_colourise", "edit", "generate"})
     base_url = "https://generativelanguage.googleapis.com/v1"
+    priced_as = "google"
 
     def _headers(self, key: str) -> Mapping[str, str]:
         return {"x-goog-api-key": key}
@@ -69,7 +70,7 @@ class GeminiProvider(Vendor):
 
     def _finished(self, reply: Reply, folder: Path, number: int) -> Finished:
         document = self._document(reply)
-        bill = bill_of("google", self._model, _tokens(document), self._settings)
+        bill = bill_of(self.priced_as, self._model, _tokens(document), self._settings)
         with bill.attached():
             return bill.finished(written(decoded(_picture(document, number)), folder))
 

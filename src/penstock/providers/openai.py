@@ -26,20 +26,17 @@ class OpenAiVendor(Vendor):
 
     base_url = "https://api.openai.com/v1"
 
-    async def health(self) -> Health:
-        """Say whether the key is right and the model is there."""
-        try:
-            reply = await self._http.look("/models")
-        except ProviderError as error:
-            return Health(ok=False, detail=error.detail)
-        if not reply.ok:
-            return Health(ok=False, detail=self._failure(reply).detail)
+    priced_as = "openai"
+
+    def _health_path(self) -> str:
+        return "/models"
+
+    def _healthy(self, reply: Reply) -> Health:
         names = [text(each.get("id")) for each in tables((reply.document() or {}).get("data"))]
         if not names or {self._model, f"{self._model}:latest"} & set(names):
             return Health(ok=True)
-        return Health(
-            ok=False, detail=f"there is no model {self._model}; there is {', '.join(names[:MAX_NAMED_MODELS])}"
-        )
+        there = ", ".join(names[:MAX_NAMED_MODELS])
+        return Health(ok=False, detail=f"there is no model {self._model}; there is {there}", remedy=self._remedy(404))
 
     def _failure(self, reply: Reply) -> ProviderError:
         error = table((reply.document() or {}).get("error"))

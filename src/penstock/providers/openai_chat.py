@@ -26,7 +26,7 @@ class OpenAiChatProvider(OpenAiVendor):
         if not reply.ok:
             raise self._failure(reply)
         document = self._document(reply)
-        bill = bill_of("openai", self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
         with bill.attached():
             return bill.finished(**values_of(request, _answer(document)))
 

@@ -94,7 +94,7 @@ class OpenAiImagesProvider(OpenAiVendor):
 
     async def _finished(self, reply: Reply, folder: Path) -> Finished:
         document = self._document(reply)
-        bill = bill_of("openai", self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
         made = next(iter(tables(document.get("data"))), {})
         with bill.attached():
             content = await self._picture(made.get("b64_json") or made.get("url"))

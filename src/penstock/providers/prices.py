@@ -19,6 +19,7 @@ from penstock.product.schema import Provider
 from penstock.providers.seam import Finished, Output, ProviderError
 
 MICRODOLLARS = 1_000_000
+_SAMPLE_TOKENS = 10_000  # fewer than cost more by the token
 MAX_AMOUNT = 1e6  # dollars or seconds: more than this is a slip of the vendor
 
 
@@ -81,12 +82,25 @@ def bill_of(vendor: str, model: str, tokens: Tokens | None, settings: Provider) 
     if tokens is None:
         return flat_bill(settings)
     computed = _computed(vendor, model, tokens)
-    return Bill(_flat(settings) if computed is None else computed, estimated=False, tokens=tokens.total)
+    return Bill(usual_cost(settings) if computed is None else computed, estimated=False, tokens=tokens.total)
+
+
+def token_prices(vendor: str, model: str, *, pictures: bool) -> tuple[Decimal, Decimal] | None:
+    """Return US dollars for a million tokens in and out; None where genai-prices doesn't know the model.
+
+    Args:
+        vendor: as genai-prices names it.
+        pictures: whether what comes out are pictures.
+    """
+    out = Tokens(written=_SAMPLE_TOKENS, images_out=_SAMPLE_TOKENS if pictures else 0)
+    costs = [_computed(vendor, model, each) for each in (Tokens(read=_SAMPLE_TOKENS), out)]
+    into, out_of = (None if cost is None else Decimal(cost) / _SAMPLE_TOKENS for cost in costs)
+    return None if into is None or out_of is None else (into, out_of)
 
 
 def flat_bill(settings: Provider) -> Bill:
     """Return what a call usually costs by the product file, where the vendor reports nothing."""
-    return Bill(_flat(settings), estimated=True)
+    return Bill(usual_cost(settings), estimated=True)
 
 
 def timed_bill(settings: Provider, seconds: object, *, whole: bool) -> Bill:
@@ -108,8 +122,14 @@ def reported_bill(dollars: object) -> Bill | None:
     return None if amount is None else Bill(_micro(amount), estimated=False)
 
 
-def _flat(settings: Provider) -> int:
-    return _micro(Decimal(settings.cost_usd))
+def usual_cost(settings: Provider) -> int:
+    """Return what one call costs by the product file, in microdollars; 0 where it says nothing."""
+    return microdollars(settings.cost_usd)
+
+
+def microdollars(dollars: str) -> int:
+    """Return an amount in US dollars, as the product file has it, in millionths of one."""
+    return _micro(Decimal(dollars))
 
 
 def _amount(value: object) -> Decimal | None:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.providers.documents import table, text
+from penstock.providers.http import Reply
 from penstock.providers.models import failed, form, nothing_in, picture_in
 from penstock.providers.pictures import read_pictures, written
 from penstock.providers.prices import Bill, reported_bill, timed_bill
@@ -69,14 +70,10 @@ class RunPodProvider(Vendor):
         if not reply.ok:
             raise self._failure(reply)
 
-    async def health(self) -> Health:
-        """Say whether there is anybody to do the work, and how much waits."""
-        try:
-            reply = await self._http.look(self._path("health"))
-        except ProviderError as error:
-            return Health(ok=False, detail=error.detail)
-        if not reply.ok:
-            return Health(ok=False, detail=self._failure(reply).detail)
+    def _health_path(self) -> str:
+        return self._path("health")
+
+    def _healthy(self, reply: Reply) -> Health:
         document = reply.document() or {}
         workers, jobs = table(document.get("workers")), table(document.get("jobs"))
         counts = ", ".join(f"{name} {number}" for name, number in workers.items())

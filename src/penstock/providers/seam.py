@@ -111,10 +111,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Health:
-    """Whether a provider can be used now; `detail` is for operators."""
+    """Whether a provider can be used now; `detail` and `remedy`, what to do, are for operators."""
 
     ok: bool
     detail: str = ""
+    remedy: str | None = None
 
 
 class ProviderError(Exception):
@@ -129,7 +130,11 @@ class ProviderError(Exception):
         cost_microdollars: what the failure cost all the same, in millionths of a US dollar.
         cost_estimated: as in `Finished`.
         tokens: as in `Finished`.
+
+    `remedy` says to operators what to do, where an adapter knows it.
     """
+
+    remedy: str | None = None
 
     def __init__(
         self,

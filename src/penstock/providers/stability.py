@@ -87,17 +87,13 @@ class StabilityProvider(Vendor):
             raise self._lost(reply)
         return await asyncio.to_thread(self._finished, reply, request.folder)
 
-    async def health(self) -> Health:
-        """Say whether the key is right, and how many credits are left."""
-        try:
-            reply = await self._http.look("/v1/user/balance")
-        except ProviderError as error:
-            return Health(ok=False, detail=error.detail)
-        if not reply.ok:
-            return Health(ok=False, detail=self._failure(reply).detail)
+    def _health_path(self) -> str:
+        return "/v1/user/balance"
+
+    def _healthy(self, reply: Reply) -> Health:
         left = (reply.document() or {}).get("credits")
         used_up = isinstance(left, int | float) and left <= 0
-        return Health(ok=not used_up, detail=f"{left} credits left")
+        return Health(not used_up, f"{left} credits left", "Buy credits at the vendor." if used_up else None)
 
     def _call(self, request: Request) -> tuple[str, dict[str, str]]:
         """Return the path and the fields of a task."""

@@ -12,10 +12,21 @@ from penstock.product.schema import Provider as Settings
 from penstock.providers import replies
 from penstock.providers.http import Reply, VendorClient
 from penstock.providers.pictures import decoded
-from penstock.providers.seam import Finished, Health, ProviderError, Request, Running
+from penstock.providers.seam import FailureKind, Finished, Health, ProviderError, Request, Running
 from penstock.providers.surroundings import Surroundings
 
 JSON = {"content-type": "application/json"}
+
+_REMEDIES: Mapping[FailureKind, str] = {
+    "transient": "See whether base_url and the network are right, and try again later.",
+    "limited": "The key is right: try again later.",
+    "exhausted": "Pay, or raise the limit, at the vendor.",
+}
+
+
+def remedy_for(error: ProviderError) -> str | None:
+    """Return what an operator does about a failure; None where nobody can say."""
+    return error.remedy or _REMEDIES.get(error.kind)
 
 
 class Vendor:
@@ -25,6 +36,8 @@ class Vendor:
     billed = True
     reattachable = False
     base_url: ClassVar[str]
+    priced_as: ClassVar[str | None] = None
+    """The vendor as genai-prices names it, where that may know what the vendor's models cost."""
 
     def __init__(self, name: str, settings: Settings, around: Surroundings) -> None:
         """Answer to `name`; the key comes from the environment."""
@@ -54,9 +67,11 @@ class Vendor:
         """Say whether key and model are right, with a call that costs nothing."""
         try:
             reply = await self._http.look(self._health_path())
+            if not reply.ok:
+                raise self._failure(reply)
         except ProviderError as error:
-            return Health(ok=False, detail=error.detail)
-        return Health(ok=True) if reply.ok else Health(ok=False, detail=self._failure(reply).detail)
+            return Health(ok=False, detail=error.detail, remedy=remedy_for(error))
+        return self._healthy(reply)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -65,6 +80,10 @@ class Vendor:
     def _health_path(self) -> str:
         """Return an address that answers whether key and model are right, for nothing."""
         raise NotImplementedError
+
+    def _healthy(self, reply: Reply) -> Health:  # noqa: ARG002 - for those whose answer says more
+        """Return what a good answer from there says."""
+        return Health(ok=True)
 
     def _failure(self, reply: Reply) -> ProviderError:
         """Return what an answer that is no success means."""
@@ -80,7 +99,20 @@ class Vendor:
         }
         if error.kind != "broken" or status not in hints:
             return error
-        return ProviderError("broken", f"{hints[status]} ({error.detail})")
+        explained = ProviderError("broken", f"{hints[status]} ({error.detail})")
+        explained.remedy = self._remedy(status)
+        return explained
+
+    def _remedy(self, status: int) -> str:
+        """Return what an operator does about one of these."""
+        variable = self._settings.key_env
+        if status == 401 and variable is None:
+            return f"Name the variable that holds the key in providers.{self.name}.key_env."
+        if status == 401:
+            return f"Make a new key at the vendor, and set {variable} to it."
+        if status == 403:
+            return f"Allow it at the vendor, or set {variable or 'key_env'} to another key."
+        return f"Put providers.{self.name}.model or base_url right."
 
     def _lost(self, reply: Reply) -> ProviderError:
         """Return what it means that a look at work under way failed: nothing about the work, unless it is gone."""

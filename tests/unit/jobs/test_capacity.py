@@ -16,6 +16,7 @@ from penstock.jobs.worker import Worker, claimed
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Transaction
 from penstock.product.schema import Product, ProviderLimits
+from penstock.providers.route import BREAKER_OPEN_S
 from penstock.providers.seam import Attempt, Finished, ProviderError, Request
 from tests.support.flows import PRODUCT, FakeProvider, fund, make_product, open_flow, rows, settled, working
 from tests.unit.jobs.scene import Scene, bill, failing_with
@@ -148,6 +149,20 @@ async def test_too_many_stops_everybody_until_the_moment_it_names(tmp_path: Path
         assert await blocked(scene.flow) == {"echo", "daring"}
         scene.clock.advance(41)
         assert await blocked(scene.flow) == set()
+
+
+async def test_who_failed_too_often_counts_as_one_without_room(tmp_path: Path) -> None:
+    main, spare = FakeProvider("main"), FakeProvider("spare")
+    async with opened(tmp_path, make_product(), main, spare) as scene:
+        main.act = failing_with(ProviderError("exhausted", "pay"))
+        await scene.run()
+        assert scene.runner.pausing() == {"main"}
+        product = scene.flow.products.current()
+        read = scene.flow.database.read
+        assert set(await read(capacity.blocked, product, scene.flow.providers, {"main"})) == {"echo", "daring"}
+        assert set(await read(capacity.blocked, product, scene.flow.providers, {"main", "spare"})) == EVERYTHING
+        scene.clock.advance(BREAKER_OPEN_S)
+        assert scene.runner.pausing() == set()
 
 
 async def test_a_pause_is_never_shortened(tmp_path: Path) -> None:

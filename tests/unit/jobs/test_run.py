@@ -1,6 +1,8 @@
 """Run: route, attempts, resuming. What a provider may do, it does here, and nothing is paid for twice."""
 
 import asyncio
+import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from penstock.jobs.flow import Claimed, Delivery
 from penstock.jobs.run import fill
 from penstock.kit.clock import ManualClock
-from penstock.providers.route import BREAKER_FAILURES, BREAKER_OPEN_S
+from penstock.providers.route import BREAKER_CALLS, BREAKER_OPEN_S
 from penstock.providers.seam import (
     Attempt,
     FailureKind,
@@ -20,6 +22,7 @@ from penstock.providers.seam import (
     Running,
 )
 from tests.support.flows import (
+    PRODUCT,
     FakeProvider,
     NoFiles,
     heard,
@@ -111,7 +114,7 @@ async def test_a_provider_that_keeps_failing_is_left_alone_and_the_job_waits_wit
 ) -> None:
     main, _ = scene.providers
     main.act = failing("transient")
-    for _ in range(BREAKER_FAILURES):
+    for _ in range(BREAKER_CALLS):
         await scene.run()
         await scene.flow.database.write(lambda tx: tx.run("UPDATE jobs SET run_at = 1e12"))
     asked = len(main.sent)
@@ -179,6 +182,105 @@ async def test_a_good_result_that_cannot_be_stored_is_not_bought_elsewhere(scene
     row = await scene.again(row["id"])
     assert (row["state"], len(main.sent), spare.sent) == ("failed", 1, [])
     assert await wallet(scene.flow) == (1_000, 0)
+
+
+# ---- why ----------------------------------------------------------------------------------------------------------
+
+
+async def test_where_nobody_is_skipped_there_is_nothing_to_tell(scene: Scene) -> None:
+    assert (await scene.run("twofold"))["route_why"] is None
+
+
+async def test_the_job_says_whom_its_route_skipped_and_why(scene: Scene) -> None:
+    main, spare = scene.providers
+    main.act = failing("broken")
+    row = await scene.run("twofold")
+    assert json.loads(row["route_why"]) == [{"provider": "spare", "skipped": {"main": "failed in this try"}}]
+    spare.act = failing("transient")
+    row = await scene.run("twofold")
+    both = {"main": "failed in this try", "spare": "failed in this try"}
+    told = [{"provider": "spare", "skipped": {"main": "failed in this try"}}, {"provider": None, "skipped": both}]
+    assert (row["state"], json.loads(row["route_why"])) == ("ready", told)
+    spare.act = failing("exhausted")
+    scene.clock.advance(300)
+    row = await scene.again(row["id"])
+    assert (row["state"], json.loads(row["route_why"])) == ("failed", told)
+
+
+async def test_a_provider_that_is_off_is_told_of_too(scene: Scene) -> None:
+    scene.flow.providers = {"spare": scene.providers[1]}
+    row = await scene.run("twofold")
+    assert json.loads(row["route_why"]) == [{"provider": "spare", "skipped": {"main": "off"}}]
+
+
+async def test_a_try_that_skips_nobody_leaves_what_the_last_one_said(scene: Scene) -> None:
+    main, spare = scene.providers
+    main.act, spare.act = failing("transient"), failing("transient")
+    row = await scene.run("twofold")
+    main.act = lambda *_: DONE
+    scene.clock.advance(300)
+    again = await scene.again(row["id"])
+    assert (again["state"], again["route_why"]) == ("succeeded", row["route_why"])
+
+
+# ---- weights ------------------------------------------------------------------------------------------------------
+
+
+def weigh(scene: Scene, main: int, spare: int) -> None:
+    """Let the providers of `twofold` share its work."""
+    route = [{"provider": "main", "weight": main}, {"provider": "spare", "weight": spare}]
+    operations = {**PRODUCT["operations"], "twofold": {**PRODUCT["operations"]["twofold"], "route": route}}
+    scene.flow.products.product = make_product(operations=operations)  # type: ignore[attr-defined]
+    scene.flow.chance = random.Random(3)
+
+
+async def test_work_is_shared_by_weight(scene: Scene) -> None:
+    weigh(scene, 3, 1)
+    for _ in range(60):
+        await scene.run("twofold")
+    main, spare = scene.providers
+    assert len(main.sent) + len(spare.sent) == 60
+    assert 5 <= len(spare.sent) <= 25
+
+
+async def test_who_shares_the_work_stands_in_for_the_others(scene: Scene) -> None:
+    weigh(scene, 1, 1)
+    main, spare = scene.providers
+    main.act = failing("broken")
+    assert {(await scene.run("twofold"))["provider"] for _ in range(20)} == {"spare"}
+    assert 0 < len(main.sent) < 20
+    assert len(spare.sent) == 20
+
+
+# ---- the breaker --------------------------------------------------------------------------------------------------
+
+
+async def test_ten_minutes_of_failure_cost_few_sends_and_the_return_is_seen_at_once(scene: Scene) -> None:
+    main, _ = scene.providers
+    main.act = failing("transient")
+    started = scene.clock.now()
+    while scene.clock.now() < started + 600:
+        assert (await scene.run("twofold"))["provider"] == "spare"
+        scene.clock.advance(2)
+    assert len(main.sent) <= BREAKER_CALLS + 600 / BREAKER_OPEN_S
+    main.act = lambda *_: DONE
+    scene.clock.advance(BREAKER_OPEN_S)
+    assert (await scene.run("twofold"))["provider"] == "main"
+
+
+async def test_an_answer_that_could_not_be_stored_says_that_the_provider_works(scene: Scene) -> None:
+    class Full(NoFiles):
+        async def finish(self, job: Claimed, finished: Finished, folder: Path) -> Delivery:
+            raise ProviderError("transient", "the disk is full")
+
+    main, _ = scene.providers
+    main.act = failing("exhausted")
+    await scene.run("twofold")
+    scene.clock.advance(BREAKER_OPEN_S)
+    main.act, scene.flow.studio = lambda *_: DONE, Full()
+    await scene.run("twofold")
+    scene.flow.studio = NoFiles()
+    assert (await scene.run("twofold"))["provider"] == "main", "its breaker is closed"
 
 
 # ---- time and capacity --------------------------------------------------------------------------------------------

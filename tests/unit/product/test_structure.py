@@ -8,11 +8,12 @@ import pytest
 
 from penstock.product.checks_offer import offer_complaints
 from penstock.product.checks_work import work_complaints
+from penstock.product.loading import parse_product
 from penstock.product.mistakes import dotted
 from penstock.product.positions import KeyPath
 from penstock.product.schema import Option, Product
 from penstock.product.structure import as_toml, name_like, read_structure
-from tests.unit.product.samples import SAMPLE
+from tests.unit.product.samples import SAMPLE, changed
 
 STRANGERS: list[Any] = [
     5,
@@ -90,3 +91,16 @@ def test_examples_are_written_as_toml() -> None:
 )
 def test_names_are_made_from_free_text(text: str, name: str) -> None:
     assert name_like(text) == name
+
+
+def test_a_route_may_say_more_of_a_provider_than_its_name() -> None:
+    leg = '{ provider = "gemini", weight = 3, max_cost_usd = "0.05" }, { provider = "other", weight = 1 }'
+    other = '[providers.other]\nadapter = "local"\n\n[providers.local]'
+    product = parse_product(changed(('["local", "gemini"]', f'["local", {leg}]'), ("[providers.local]", other)))
+    operation = product.operations["restore"]
+    assert operation.providers == ("local", "gemini", "other")
+    assert [(leg.provider, leg.weight, leg.max_cost_usd) for leg in operation.legs] == [
+        ("local", None, None),
+        ("gemini", 3, "0.05"),
+        ("other", 1, None),
+    ]

@@ -72,6 +72,23 @@ def test_every_adapter_speaks_of_known_tasks() -> None:
             'against the light page; people need 4.5 to read it. Write "#8a6e00" for the same hue.',
         ),
         ('accent = "#b4512d"', 'accent_dark = "#222266"', 6, "against the dark page"),
+        (
+            "price = 3",
+            'price = 3\nmax_cost_usd = "0.05"',
+            52,
+            'nobody knows what "gemini" costs before some calls have been measured. Set providers.gemini.cost_usd.',
+        ),
+        (
+            'model = "gemini-nano-banana-2.1"',
+            (
+                'model = "gemini-nano-banana-2.1"\ncost_usd = "0.04"\n[operations.dear]\ntitle = "D"\n'
+                'description = "."\ntask = "edit"\nprompt = "P"\nprice = 1\n'
+                'route = [{ provider = "gemini", max_cost_usd = "0.039" }]\n'
+                'inputs.picture = { kind = "picture", title = "P" }'
+            ),
+            88,
+            'is less than one call of "gemini" costs (0.04): it is never asked',
+        ),
         ("price = 2", "price = 26", 21, "costs 26 credits, but no plan and no top-up brings more than 25"),
         (
             "[providers.local]",
