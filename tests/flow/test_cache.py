@@ -79,6 +79,17 @@ async def test_without_a_cache_nothing_is_given_twice(tmp_path: Path) -> None:
     assert [job["cached"] for job in jobs] == [False, False]
 
 
+async def test_what_work_may_cost_us_and_how_it_is_shared_changes_no_request(tmp_path: Path) -> None:
+    before, main = product(), {"provider": "main", "max_cost_usd": "5"}
+    document = before.model_dump(mode="json", exclude_defaults=True)
+    operations, plans = document["operations"], document["plans"]
+    operations["echo"] |= {"max_cost_usd": "9", "route": [main]}
+    async with running(tmp_path, product=before) as run:
+        await done(await run.customer(gift=100), words="hello")
+    async with running(tmp_path, product=make_product(operations=operations, plans=plans)) as run:
+        assert (await done(await run.customer(gift=100), words="hello"))["cached"] is True
+
+
 async def test_other_options_are_another_request(tmp_path: Path) -> None:
     async with running(tmp_path, product=product()) as run:
         ann = await run.customer(gift=100)
