@@ -152,10 +152,20 @@ class Server:
         self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monitors)
         self._spawn("ceph-mon", "-i", "a", "-f")
         disk = str(uuid.uuid4())
-        self._run("ceph", "osd", "new", disk)
-        self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default", "host=here")
+        self._ask("osd", "new", disk)
+        self._ask("osd", "crush", "add", "osd.0", "1", "root=default", "host=here")
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)
         self._spawn("ceph-osd", "-i", "0", "-f")
+
+    def _ask(self, *arguments: str) -> None:
+        """Give the cluster a command that may be given twice, until it takes it: at first it may refuse."""
+        limit = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                return self._run("ceph", *arguments)
+            except AssertionError:
+                if time.monotonic() > limit or any(process.poll() is not None for process in self._processes):
+                    raise
 
     def _run(self, program: str, *arguments: str, configured: bool = True) -> None:
         done = subprocess.run(
