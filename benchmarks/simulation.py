@@ -16,12 +16,12 @@ import structlog
 from tests.simulation.hours import PLANS, Hours, Outcome, coverage, simulate, waits_of
 
 from benchmarks.figure import Figure
-from penstock.product.schema import ProviderLimits
+from penstock.product.schema_providers import ProviderLimits
 
 GROUP = "simulation"
 PROCESSES = 2
 HOURS = 1_000.0
-LIMITS = ProviderLimits(requests_per_minute=10, tokens_per_minute=12_500, concurrency=10)
+LIMITS = ProviderLimits(requests_per_minute=10, tokens_per_minute=12_500, concurrency=10, tokens_each=2_000)
 
 # What is played again and again, each time with another seed, until `HOURS` are over.
 SCENARIOS = {

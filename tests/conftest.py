@@ -17,6 +17,9 @@ _UNTIMED = settings(
 settings.register_profile("default", _UNTIMED, max_examples=60, derandomize=True)
 settings.register_profile("long", _UNTIMED, max_examples=2_000)
 settings.load_profile(os.environ.get("PENSTOCK_HYPOTHESIS", "default"))
+if "PENSTOCK_EXAMPLES" in os.environ:  # for a long look at one property
+    settings.register_profile("named", _UNTIMED, max_examples=int(os.environ["PENSTOCK_EXAMPLES"]))
+    settings.load_profile("named")
 
 # Plain lines: the drawings that structlog makes of a traceback take seconds each.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])

@@ -4,7 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, type Rolldown } from "vite";
+
+type OutputBundle = Rolldown.OutputBundle;
 
 const OUT_DIR = "../src/penstock/web/static/app";
 const WORKER = "sw";
@@ -18,7 +20,12 @@ function listAssetsInWorker(): Plugin {
     name: "list-assets-in-worker",
     apply: "build",
     generateBundle(_options, bundle) {
-      const names = Object.keys(bundle).filter((name) => name.startsWith("assets/") && isShell(name));
+      const frame = reachable(bundle, "diagram.html");
+      const app = reachable(bundle, "index.html");
+      const drawsOnly = (name: string): boolean => frame.has(name) && !app.has(name);
+      const names = Object.keys(bundle).filter(
+        (name) => name.startsWith("assets/") && isShell(name) && !drawsOnly(name),
+      );
       const assets = names.sort().map((name) => `/${name}`);
       const build = createHash("sha256").update(assets.join("\n")).digest("hex").slice(0, 12);
       const worker = bundle[`${WORKER}.js`];
@@ -28,6 +35,21 @@ function listAssetsInWorker(): Plugin {
         .replaceAll("__BUILD__", JSON.stringify(build));
     },
   };
+}
+
+/** The scripts that a page may come to load, by way of whatever imports them. */
+function reachable(bundle: OutputBundle, page: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const left = Object.values(bundle)
+    .filter((each) => each.type === "chunk" && each.isEntry && each.facadeModuleId?.endsWith(`/${page}`))
+    .map((each) => each.fileName);
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    const chunk = bundle[name];
+    if (found.has(name) || chunk?.type !== "chunk") continue;
+    found.add(name);
+    left.push(...chunk.imports, ...chunk.dynamicImports);
+  }
+  return found;
 }
 
 /** Fonts for other scripts than Latin are fetched when a text needs them, not kept in advance. */
@@ -44,7 +66,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     rolldownOptions: {
-      input: { app: "index.html", [WORKER]: "src/worker/sw.ts" },
+      input: { app: "index.html", diagram: "diagram.html", [WORKER]: "src/worker/sw.ts" },
       output: {
         entryFileNames: ({ name }) => (name === WORKER ? `${WORKER}.js` : "assets/[name]-[hash].js"),
       },

@@ -19,7 +19,8 @@ from penstock.kit.sqlite import Durability, SqliteDatabase
 from penstock.ledger import service as ledger
 from penstock.ledger.service import Grant
 from penstock.notify.live import Hub
-from penstock.product.schema import Operation, Product
+from penstock.product.schema import Product
+from penstock.product.schema_work import Operation
 from penstock.providers.seam import Attempt, Finished, Health, Request, Running, Submitted
 
 PRICE_CREDITS = 2

@@ -24,7 +24,7 @@ from tests.support.servers import API, PASSWORD, Running, listening, running
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.engines.report import hand_in
-from penstock.accounts.service import Client
+from penstock.accounts.clients import Client
 from penstock.app import server
 from penstock.jobs.submit import submit
 from penstock.kit.database import Transaction
@@ -53,9 +53,14 @@ async def serve(folder: Path, accounts: int) -> None:
                     await asyncio.sleep(PAUSE_S)
 
 
+def address_of(number: int) -> str:
+    """Return the address from which a customer comes."""
+    return str(ip_address(NETWORK + number))
+
+
 async def _job_of(run: Running, number: int) -> tuple[str, str, str]:
     """Return the token of a new customer, the customer, and a job of theirs."""
-    home = Client(str(ip_address(NETWORK + number)), "benchmark")
+    home = Client(address_of(number), "benchmark")
     signed_in = await run.services.accounts.register(f"customer{number}@example.org", PASSWORD, home)
     account_id = signed_in.account.id
     wanted = order(run.services.flow, account_id, plan="free", key=str(number))
@@ -79,7 +84,7 @@ async def listen(folder: Path, sockets: int) -> dict[str, float]:
     try:
         told = json.loads(await asyncio.to_thread(child.stdout.readline))
         before, started = _memory_kib(child.pid), time.perf_counter()
-        open_ones = await _opened(told["url"], [token for token in told["tokens"] for _ in range(SOCKETS_EACH)])
+        open_ones = await opened(told["url"], [token for token in told["tokens"] for _ in range(SOCKETS_EACH)])
         took, after = time.perf_counter() - started, _memory_kib(child.pid)
         child.stdin.write(b"tell\n")
         child.stdin.flush()
@@ -101,7 +106,8 @@ async def listen(folder: Path, sockets: int) -> dict[str, float]:
     }
 
 
-async def _opened(url: str, tokens: list[str]) -> list[ClientConnection]:
+async def opened(url: str, tokens: list[str]) -> list[ClientConnection]:
+    """Return a live connection for each token, which hears of all jobs of its customer."""
     turns = asyncio.Semaphore(OPENING)
 
     async def one(token: str) -> ClientConnection:

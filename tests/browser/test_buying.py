@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.test_every_page import Look
+from tests.browser.test_every_page import Look, signed_in
 from tests.browser.visitor import DEVICES, Device
+from tests.support.served import Served
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
@@ -58,3 +59,29 @@ def test_a_customer_buys_changes_and_cancels(device: Device, visit: Visit) -> No
 
 def available(told: str) -> Decimal:
     return Decimal(told.split("At hand")[1].split(maxsplit=1)[0])
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+def test_a_plan_that_rests_says_so(device: Device, visit: Visit, served: Served) -> None:
+    """A pause comes from the payment provider, which the test checkout can't do: the answer is put in its place."""
+    customer = signed_in(visit, served, device)
+    page = customer.page
+    held = {"plan": "remember", "title": "Remember", "status": "paused", "interval": "month", "price_usd": "7.99"}
+    dates = {"renews_at": "2027-04-01T12:00:00.000Z", "ends_at": None, "next_plan": None}
+    lost = {
+        "ends_at": dates["renews_at"],
+        "credits_lost": 28,
+        "meaning": "Remember rests now and ends on 1 April 2027.",
+    }
+    answer = {"subscription": held | dates, "if_cancelled": lost}
+    page.route("**/api/v1/billing/subscription", lambda route: route.fulfill(json=answer))
+    customer.open("/account")
+    card = page.get_by_test_id("subscription")
+    expect(card).to_contain_text("Paused")
+    expect(card).to_contain_text("Your plan rests")
+    expect(card).not_to_contain_text("renews on")
+    expect(card).not_to_contain_text("Change the plan")
+    Look(customer).at("account-paused", "Account")
+
+    page.get_by_test_id("cancel-plan").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Remember rests now")

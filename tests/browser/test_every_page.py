@@ -65,7 +65,7 @@ def test_pages_of_a_customer(device: Device, visit: Visit, served: Served, pictu
     expect(customer.page.locator(f"a[href='/jobs/{done}'] img")).to_have_js_property("complete", True)
     look.at("gallery", "Gallery")
     customer.follow("Account")
-    expect(customer.page.get_by_text("API keys")).to_be_visible()
+    expect(customer.page.get_by_role("heading", name="API keys")).to_be_visible()
     expect(customer.page.get_by_text("For the demo").first).to_be_visible()
     look.at("account", "Account")
 

@@ -205,3 +205,15 @@ async def test_two_that_must_be_alone_are_never_there_together(database: Databas
 
     added = await asyncio.gather(*(database.write(add_next) for _ in range(30)))
     assert sorted(added) == list(range(1, 31))
+
+
+async def test_who_inserts_alone_is_there_alone_until_the_end(database: Database) -> None:
+    """What was inserted alone before is there to be seen, although each looks only after its own row is in."""
+
+    def add_and_look(tx: Transaction, nth: int) -> list[int]:
+        for number in (nth, 1_000 + nth):  # the second time it is alone already
+            tx.run_alone("things", "INSERT INTO things (id) VALUES (:id)", id=number)
+        return [number for number in numbers(tx) if number < 1_000]
+
+    seen = await asyncio.gather(*(database.write(add_and_look, nth) for nth in range(1, 31)))
+    assert sorted(len(each) for each in seen) == list(range(1, 31))

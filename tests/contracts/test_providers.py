@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from tests.support.vendors.case import KEY_NAME, Arrange, Case, delivered, ended
 from tests.support.vendors.cases import CASES
+from tests.support.vendors.drawn import film
 from tests.support.vendors.wire import KEY, Answer, StandIn, page
 
 from penstock.kit.clock import ManualClock
@@ -64,7 +65,7 @@ def each(moods: str) -> pytest.MarkDecorator:
 def test_every_adapter_that_is_built_has_its_factory_and_stands_here() -> None:
     built = {name for name, adapter in ADAPTERS.items() if adapter.built}
     assert built == set(FACTORIES)
-    assert {case.adapter for case in CASES} == built - {"local"}
+    assert {case.adapter for case in CASES} == built - {"local", "onnx"}
 
 
 async def test_it_can_do_what_the_product_file_may_ask_of_it(stage: Stage) -> None:
@@ -85,9 +86,22 @@ async def test_the_work_is_done_for_one_charge(stage: Stage) -> None:
         assert (output.name, output.path.parent) == ("full", stage.request.folder)
         with Image.open(output.path) as image:
             assert Image.MIME[str(image.format)] == output.media_type
+    elif stage.case.makes == "video":
+        (output,) = finished.outputs
+        assert (output.name, output.media_type, output.path.parent) == ("full", "video/mp4", stage.request.folder)
+        assert output.path.read_bytes() == film()
     else:
         assert set(finished.values) <= {"text", "mermaid"}
         assert all(finished.values.values())
+
+
+async def test_an_answer_that_used_up_a_limit_says_so(stage: Stage) -> None:
+    stage.vendor.says = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}
+    finished = await delivered(stage.provider, stage.request)
+    tells = stage.case.adapter in {"openai_chat", "openai_images", "anthropic"}  # of the others none sends such headers
+    assert (
+        finished.full_until == stage.clock.now() + 2 if tells else finished.full_until in {None, stage.clock.now() + 2}
+    )
 
 
 async def test_every_task_can_be_done(stage: Stage, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ MEMORY = Path("/dev/shm")  # a kill is not a power cut: what was written is ther
 TABLES = (  # what the flow needs: opening a database takes the longer the more there are
     *("wallets", "lots", "holds", "hold_lots", "forfeits", "transfers", "events"),
     *("jobs", "idempotency", "attempts", "reservations", "provider_states", "workers", "files", "uploads", "results"),
-    "upload_slips",
+    *("upload_slips", "accounts"),
 )
 
 

@@ -81,7 +81,8 @@ def release_twice() -> None:
     """Release without looking whether the hold is still open, with keys that never collide, and do it twice."""
     release, nonce = ledger.release, count()
     ledger_queries.RESOLVE_HOLD = ledger_queries.RESOLVE_HOLD.replace("AND state = 'open'", "")
-    ledger_queries.HOLD = ledger_queries.HOLD.replace("amount, state,", "amount, 'open' AS state,")
+    held = ledger_queries.HOLD_WITH_LOTS
+    ledger_queries.HOLD_WITH_LOTS = held.replace("o.state", "'open' AS state")
     write = book.BookEntry.write
 
     def write_again(entry: book.BookEntry, *rest: Any) -> None:
@@ -135,14 +136,14 @@ def limit_ignored() -> None:
 
 def settled_without_telling() -> None:
     """End a job, and let the next one in and tell of it in another transaction."""
-    after = settle._after
+    let_in = settle._let_in
 
     def later(tx: Transaction, *rest: Any) -> None:
         _commit_here(tx)
         checkpoint("settle.released")
-        after(tx, *rest)
+        let_in(tx, *rest)
 
-    _replace(settle, "_after", later)
+    _replace(settle, "_let_in", later)
 
 
 PLANTED = [

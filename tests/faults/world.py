@@ -18,7 +18,8 @@ from penstock.kit.database import Database, Transaction
 from penstock.media import queries as media
 from penstock.media.queries import NewFile, Variant
 from penstock.media.storage import Listed, Storage, result_key
-from penstock.product.schema import Operation, Product
+from penstock.product.schema import Product
+from penstock.product.schema_work import Operation
 from penstock.providers.seam import (
     Attempt,
     FailureKind,

@@ -182,8 +182,9 @@ async def test_only_the_bucket_is_allowed_beside_ourselves(start: Start, way: Pr
     place = f"{way.url}/{bucket.name}"
     assert f"img-src 'self' blob: data: {place} {place}/" in policy
     assert f"connect-src 'self' {place} {place}/" in policy
+    assert f"media-src 'self' {place} {place}/" in policy
     assert f"form-action 'self' {place} {place}/" in policy
-    assert sum(way.url in directive for directive in policy) == 3
+    assert sum(way.url in directive for directive in policy) == 4
 
 
 async def test_what_cannot_be_deleted_now_is_told_and_goes_later(start: Start, way: Proxy, bucket: TestBucket) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from penstock.billing.stripe import Stripe
 from penstock.kit.clock import ManualClock
+from penstock.kit.database import Transaction
+from penstock.ledger import service as ledger
 from penstock.product.settings import Settings
 from tests.support.servers import API, SECRET, Customer, Running, running
 from tests.support.shop import moment, selling
@@ -311,6 +313,40 @@ async def test_every_payment_is_listed_with_what_came_of_it(sale: Market) -> Non
     ] == [("top_up", "4.99", 10, 5), ("plan", "8.00", 25, 0)]
     assert second["items"][0]["url"] == "https://invoice.stripe.com/i/in_1"
     assert second["next_cursor"] is None
+
+
+async def test_the_book_of_one_life_says_why_for_which_job_and_for_which_payment(sale: Market) -> None:
+    ann = await sale.run.customer(gift=1)
+    session = await sale.pay(await bought(ann, topup="ten"))
+    await sale.deliver()
+    *spent, cancelled = [(await ann.submit())["id"] for _ in range(7)]
+    await ann.post(f"/jobs/{cancelled}/cancel")
+    for job in spent:
+        await sale.run.services.database.write(spend, ann.id, job)
+    sale.clock.advance(60)
+    sale.stripe.refund(session["payment_intent"])
+    await sale.deliver()
+    book = (await ann.get("/credits/entries", params={"limit": 100})).json()["items"]
+    owned = (await ann.get("/credits")).json()
+    paid = (await ann.get("/billing/payments")).json()["items"][0]["id"]
+
+    assert all(entry["reason"] for entry in book)
+    assert {entry["kind"] for entry in book} == {"grant", "hold", "release", "capture", "claw_back"}
+    jobs = {(entry["kind"], entry["job"]) for entry in book if entry["job"]}
+    worked = {(kind, job) for job in spent for kind in ("hold", "capture")}
+    assert jobs == worked | {("hold", cancelled), ("release", cancelled)}
+    assert owned["debt"] == 8  # of 14 credits, 12 are spent
+    taken = [entry for entry in book if entry["kind"] == "claw_back"]
+    assert sum(entry["debt"] - entry["amount"] for entry in taken) == 10
+    assert {entry["cause"].split("/")[:2] == ["stripe", paid] for entry in taken} == {True}
+    assert {entry["source"].split("/")[1] for entry in book if (entry["source"] or "").startswith("stripe/")} == {paid}
+    totals = [sum(entry[name] for entry in book) for name in ("amount", "held", "debt")]
+    assert totals == [owned["available"], owned["held"], owned["debt"]]
+
+
+def spend(tx: Transaction, account_id: str, job: str) -> None:
+    """End a job's hold as a job that succeeds does."""
+    ledger.capture(tx, ledger.lock(tx, account_id), job, 2, "Echo")
 
 
 async def test_nobody_sees_another_customers_payments(sale: Market) -> None:

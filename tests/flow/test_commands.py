@@ -21,6 +21,7 @@ from penstock.app.folder import DataFolder
 from penstock.app.server import listen
 from penstock.cli.main import make_app
 from penstock.kit.errors import Problem
+from tests.support import postgres
 
 pytestmark = pytest.mark.embedded
 
@@ -153,6 +154,17 @@ def test_a_port_that_is_taken_is_a_plain_sentence() -> None:
             listen("127.0.0.1", port)
 
 
+def test_a_product_file_says_where_the_database_is(tmp_path: Path, postgres_server: postgres.Server) -> None:
+    url = postgres_server.make_database("template1")
+    file = tmp_path / "photos.toml"
+    file.write_text(f'{EXAMPLE.read_text()}\n[services]\ndatabase_url = "{url}"\n')
+    told = typed("--product", str(file), "migrate", "--data", str(tmp_path / "data"))
+    assert told.exit_code == 0
+    assert "from nothing" in told.output
+    assert migrate.revision_of(url) == migrate.newest()
+    assert migrate.revision_of(DataFolder(tmp_path / "data").database) is None
+
+
 def test_migrate_says_what_it_did(tmp_path: Path) -> None:
     first = typed("migrate", "--data", str(tmp_path))
     second = typed("migrate", "--data", str(tmp_path))
@@ -193,14 +205,30 @@ def test_credits_are_granted_shown_and_checked(tmp_path: Path) -> None:
     repeated = typed("credits", "grant", "ann@example.org", "5", "--reason", "Sorry", "--key", "ticket-1", *data)
     shown = typed("credits", "show", "ann@example.org", *data)
     checked = typed("credits", "check", *data)
-    nobody = typed("credits", "grant", "nobody@example.org", "5", *data)
-    nothing = typed("credits", "grant", "ann@example.org", "0", *data)
+    because = ("--reason", "Sorry", *data)
+    nobody = typed("credits", "grant", "nobody@example.org", "5", *because)
+    nothing = typed("credits", "grant", "ann@example.org", "0", *because)
+    silent = typed("credits", "grant", "ann@example.org", "5", *data)
+    blank = typed("credits", "grant", "ann@example.org", "5", "--reason", " ", *data)
 
     assert (granted.exit_code, granted.stdout.strip()) == (0, "Granted 5 credits. Available: 8.")
     assert "granted before" in repeated.stdout
     assert "8 available, 0 held, 0 owed" in shown.stdout
     assert "Sorry" in shown.stdout
     assert (checked.exit_code, nobody.exit_code, nothing.exit_code) == (0, 1, 2)
+    assert (silent.exit_code, blank.exit_code) == (2, 1)
+
+
+def test_a_grant_says_by_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "olga")
+    data = ("--data", str(tmp_path))
+    typed("admin", "create", "ann@example.org", "--file", str(EXAMPLE), *data)
+    typed("credits", "grant", "ann@example.org", "5", "--reason", "Sorry", *data)
+    connection = sqlite3.connect(DataFolder(tmp_path).database)
+    [(source,)] = connection.execute("SELECT source_key FROM lots WHERE kind = 'gift'").fetchall()
+    connection.close()
+
+    assert source.startswith("operator/olga/gft_")
 
 
 def test_an_unexplained_credit_is_found(tmp_path: Path) -> None:

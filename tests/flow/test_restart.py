@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from penstock.app.folder import DataFolder, FolderLock
-from penstock.app.wiring import CLOSING_S
+from penstock.app.services import CLOSING_S
 from penstock.jobs import queue
 from penstock.kit.clock import ManualClock
 from tests.support.flows import FakeProvider, make_product

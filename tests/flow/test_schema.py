@@ -33,9 +33,11 @@ LEFT_OUT = ["follow_job", "presign"]
 NEVER_RIGHT = {
     "login", "refresh", "revoke_key", "upload", "show_upload", "upload_file", "show_result", "result_file",
     "delete_result", "retry_job", "submit_job", "quote_job", "complete_upload", "send_content",
-    "list_workers", "open_checkout",
+    "list_workers", "inspect_job", "list_costs", "open_checkout",
     "open_portal", "change_subscription", "cancel_subscription", "resume_subscription", "show_test_checkout",
-    "pay_test_checkout", "take_stripe_webhook", "verify_address", "ask_reset", "reset_password", "send_verification",
+    "pay_test_checkout", "take_stripe_webhook", "take_polar_webhook", "verify_address", "ask_reset", "reset_password",
+    "send_verification", "begin_openid", "finish_openid", "show_account", "change_account",
+    "grant_credits", "list_audit",
 }  # fmt: skip
 
 

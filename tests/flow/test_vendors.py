@@ -13,7 +13,8 @@ from PIL import Image
 from training.photographs import photograph
 
 from penstock.app.application import create_app
-from penstock.app.wiring import Parts, open_services
+from penstock.app.services import Parts
+from penstock.app.wiring import open_services
 from penstock.ledger import service as ledger
 from penstock.product.schema import Product
 from penstock.product.settings import Settings

@@ -1,10 +1,13 @@
 """Visitors: who comes without credentials may work where the product allows it, and keeps it by signing up."""
 
 from pathlib import Path
+from typing import Any
 
+from penstock.kit.clock import ManualClock
+from penstock.ledger import statement
 from tests.flow.test_lifecycle import everything
 from tests.support.flows import PRODUCT, make_product
-from tests.support.servers import API, PASSWORD, running
+from tests.support.servers import API, PASSWORD, Running, running
 
 ANONYMOUS = make_product(
     sign_in={"anonymous": True},
@@ -49,3 +52,37 @@ async def test_a_visitor_gets_no_credits_of_a_plan(tmp_path: Path) -> None:
 
     assert (me["visitor"], me["email"], me["credits"]["available"]) == (True, None, 0)
     assert credits_ == {"available": 0, "held": 0, "debt": 0, "lots": []}
+
+
+async def test_signing_up_again_from_the_same_browser_brings_no_second_free_month(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with running(tmp_path, product=ANONYMOUS, works=False, clock=clock) as run:
+        run.client.headers["sec-fetch-site"] = "same-origin"
+        job = (await run.client.post(f"{API}/jobs", json={"operation": "gratis"})).json()["id"]
+        stolen = run.client.cookies["penstock_visitor"]
+        first = await sign_up(run, "first@example.org")
+        await run.client.post(f"{API}/auth/logout")
+        visitor = (await run.client.get(f"{API}/me")).json()
+        seen = (await run.client.get(f"{API}/jobs")).json()["items"]
+        second = await sign_up(run, "second@example.org")
+        run.client.cookies.clear()
+        run.client.cookies.set("penstock_visitor", stolen)
+        third = await sign_up(run, "third@example.org")
+        clock.advance(32 * 86_400)
+        await run.services.plan_credits.renew()
+        account = await run.services.database.read(statement.balance, second["id"])
+
+    assert first["credits"] == {"available": 3, "held": 0}
+    assert (visitor["visitor"], seen) == (True, [])
+    assert second["credits"] == {"available": 0, "held": 0}
+    assert third["id"] not in {first["id"], second["id"]}  # the old cookie opens no account of anybody
+    assert account.available == 3  # as for everybody from the second month on
+    assert job
+
+
+async def sign_up(run: Running, email: str) -> dict[str, Any]:
+    """Sign up in the browser, and return what it shows of the account."""
+    answer = await run.client.post(f"{API}/auth/register", json={"email": email, "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    me: dict[str, Any] = (await run.client.get(f"{API}/me")).json()
+    return me

@@ -1,4 +1,10 @@
-"""The ledger against a model that fits on a page, in any order of anything that may happen to credits."""
+"""The ledger against a model that fits on a page, in any order of anything that may happen to credits.
+
+Granted, held, captured, released; lost with a subscription that ends; taken back by a refund or a dispute, and given
+again when that one is lost; expired. Ann begins as a visitor and signs up at some time: her wallet, with whatever is
+held or owed, merges into her account and gets what signing up brings, once. PENSTOCK_EXAMPLES says how many lives are
+tried.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,15 +13,23 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from penstock.accounts import people
+from penstock.billing import plans
+from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
 from penstock.ledger.claw import claw_back
 from penstock.ledger.errors import HoldConflictError, InsufficientCreditsError
 from penstock.ledger.service import PRIORITIES, Grant, LotKind
+from tests.support.flows import make_product
 from tests.support.sandbox import Sandbox
 
-ANN = "acc_ann"
+COOKIE = "the digest of Ann's cookie"
+GIFT = 2  # credits that signing up brings, beside a month's
+PRODUCT = make_product(sign_in={"anonymous": True, "gift_credits": GIFT})
+MONTH = PRODUCT.plans[PRODUCT.default_plan].credits_month
 SOURCES = 20  # so that most grants are new and some are repeats
 SELDOM = 8  # one call in so many of the rules that end everything does so
+OWN_LOTS = "SELECT source_key, remaining FROM lots WHERE account_id = :account_id"
 KINDS: list[LotKind] = ["gift", "plan", "top_up", "deposit"]
 
 
@@ -129,8 +143,11 @@ class Credits(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.box, self.model, self.forfeits, self.claws = Sandbox(), Model(), dict[str, int](), 0
-        self.box.do(ledger.open_wallet, ANN)
+        self.box, self.model, self.forfeits = Sandbox(), Model(), dict[str, int]()
+        self.claws: list[int] = []
+        self.people = 0  # who signed up with the visitor's cookie
+        self.ann = self.box.do(people.open_visitor, PRODUCT.default_plan, COOKIE).id
+        self.box.do(ledger.open_wallet, self.ann)
         for nth, kind in enumerate(KINDS):  # small lots, so that holds span several from the beginning
             self.grant(f"start/{nth}", nth + 1, kind, None)
             self.grant(f"start/{nth}/ends", 2, kind, 40.0)
@@ -140,7 +157,7 @@ class Credits(RuleBasedStateMachine):
             self.box.close()
 
     def change(self, unit: Any, *args: Any) -> Any:
-        return self.box.do(lambda tx: unit(tx, ledger.lock(tx, ANN), *args))
+        return self.box.do(lambda tx: unit(tx, ledger.lock(tx, self.ann), *args))
 
     @rule(
         source=st.integers(0, SOURCES).map(str),
@@ -150,12 +167,37 @@ class Credits(RuleBasedStateMachine):
     )
     def grant(self, source: str, amount: int, kind: LotKind, lasts: float | None) -> None:
         ends = None if lasts is None else self.box.clock.now() + lasts
-        granted = self.box.do(ledger.grant, ANN, Grant(amount, kind, source, "For testing", ends))
+        granted = self.box.do(ledger.grant, self.ann, Grant(amount, kind, source, "For testing", ends))
         assert granted is (source not in self.model.lots)
         if granted:
             self.box.clock.advance(0.001)  # so that lots of one kind have an order
             self.model.lots[source] = Lot(len(self.model.lots), kind, amount, ends, source=source)
             self.model.pay_off(self.box.clock.now() - 0.001)
+
+    @rule(nth=st.integers(0, SELDOM))
+    def merge(self, nth: int) -> None:
+        """The visitor signs up; whoever comes with the same cookie afterwards gets an account of their own."""
+        if nth:
+            return
+        merged = self.box.do(self.sign_up)
+        self.people += 1
+        assert (merged == self.ann) is (self.people == 1)
+        if merged == self.ann:
+            now = self.box.clock.now()
+            brought: list[tuple[str, LotKind, int]] = [
+                (f"gift/{self.ann}/sign-up", "gift", GIFT), (f"plan/{self.ann}/0", "plan", MONTH),
+            ]  # fmt: skip
+            for source, kind, amount in brought:
+                self.model.lots[source] = Lot(len(self.model.lots), kind, amount, None, source=source)
+                self.model.pay_off(now)
+        self.box.clock.advance(0.001)
+
+    def sign_up(self, tx: Transaction) -> str:
+        email = f"ann{self.people}@example.org"
+        account = people.register(tx, email, "", PRODUCT.default_plan, visitor_digest=COOKIE)
+        assert account is not None
+        plans.begin(tx, PRODUCT, account.id, account.plan)
+        return account.id
 
     @rule(amount=st.integers(1, 9))
     def hold_anew(self, amount: int) -> None:
@@ -230,9 +272,22 @@ class Credits(RuleBasedStateMachine):
 
     @rule(source=st.integers(0, SOURCES).map(str), amount=st.integers(1, 6))
     def claw(self, source: str, amount: int) -> None:
-        self.claws += 1
+        self.claws.append(amount)
         self.model.claw(source, amount, self.box.clock.now())
-        self.change(claw_back, [source], amount, f"refund/{self.claws}", "A refund")
+        self.change(claw_back, [source], amount, f"refund/{len(self.claws)}", "A refund")
+
+    @rule(which=st.integers(0, SOURCES), kind=st.sampled_from(KINDS))
+    def money_comes_back(self, which: int, kind: LotKind) -> None:
+        """A dispute is won, or a refund fails: what it took is granted again, once."""
+        if which >= len(self.claws):
+            return
+        source = f"refund/{which + 1}/back"
+        given = Grant(self.claws[which], kind, source, "The money came back", origin="clawed_back")
+        assert self.box.do(ledger.grant, self.ann, given) is (source not in self.model.lots)
+        if source not in self.model.lots:
+            self.model.lots[source] = Lot(len(self.model.lots), kind, self.claws[which], None, source=source)
+            self.model.pay_off(self.box.clock.now())
+            self.box.clock.advance(0.001)
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 10.0]))
     def wait(self, seconds: float) -> None:
@@ -242,9 +297,9 @@ class Credits(RuleBasedStateMachine):
     def agrees(self) -> None:
         if not hasattr(self, "box"):
             return
-        wallet = self.box.do(ledger.lock, ANN)
+        wallet = self.box.do(ledger.lock, self.ann)
         assert (wallet.available, wallet.held, wallet.debt) == (self.model.available, self.model.held, self.model.debt)
-        lots = {row["source_key"]: row["remaining"] for row in self.box.rows("SELECT * FROM lots")}
+        lots = {row["source_key"]: row["remaining"] for row in self.box.rows(OWN_LOTS, account_id=self.ann)}
         assert lots == {source: lot.remaining for source, lot in self.model.lots.items()}
         captured = self.box.rows("SELECT COALESCE(SUM(captured), 0) AS captured FROM holds")
         assert captured == [{"captured": self.model.spent}]

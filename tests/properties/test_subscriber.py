@@ -1,9 +1,11 @@
 """Fourteen months of a subscriber: whatever comes late, twice or in disorder, the ledger ends up the same.
 
 Ann lives through everything that payments do: she subscribes, upgrades, buys credits, is refunded and disputes, does
-not pay for a while, cancels and subscribes anew. Stripe's webhooks are recorded once. Each shuffle delivers every one
-of them twice, each copy up to three days late, in the order in which they then come; a last one throws all of it
-together. Time's own work (the months of a year, the end of a grace) is done as maintenance does it.
+not pay for a while, cancels and subscribes anew, at Stripe and at Polar. The webhooks are recorded once. Each shuffle
+delivers every one of them twice, each copy up to three days late, in the order in which they then come; a last one
+throws all of it together. Time's own work (the months of a year, the end of a grace) is done as maintenance does it.
+
+PENSTOCK_SHUFFLES says how many shuffles there are of each provider's life.
 """
 
 import os
@@ -16,61 +18,91 @@ from typing import Any
 import pytest
 
 from penstock.billing import prices, queries
+from tests.support.polar_shop import PolarShop
 from tests.support.sandbox import PostgresSandbox, Sandbox
 from tests.support.shop import DAY_S, Shop, moment
 from tests.support.stripe_server import Values
 
-SHUFFLES = 1_000 if os.environ.get("PENSTOCK_HYPOTHESIS") == "long" else 40
+LONG = os.environ.get("PENSTOCK_HYPOTHESIS") == "long"
+SHUFFLES = int(os.environ.get("PENSTOCK_SHUFFLES", "1000" if LONG else "24"))
+SHOPS: dict[str, type[Shop]] = {"stripe": Shop, "polar": PolarShop}
 LATEST_S = 3 * DAY_S
+FULL = {
+    "stripe": {
+        "invoice.paid",
+        "invoice.payment_failed",
+        "invoice_payment.paid",
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "customer.subscription.deleted",
+        "charge.dispute.created",
+        "charge.dispute.closed",
+        "refund.created",
+    },
+    "polar": {
+        *(f"subscription.{what}" for what in ("created", "active", "cycled", "past_due", "canceled", "revoked")),
+        *(f"order.{what}" for what in ("created", "updated", "paid", "refunded")),
+        "refund.created",
+        "refund.updated",
+    },
+}
 END = moment(2028, 5, 20)
 
 
 @dataclass(frozen=True)
 class Life:
-    """What happened at Stripe, and when Ann spent credits: where she surely had them."""
+    """What happened at a provider, and when Ann spent credits: where she surely had them."""
 
+    provider: str
     events: tuple[Values, ...]
     spends: tuple[tuple[float, int, str], ...]
 
 
-def live(shop: Shop) -> Life:
-    """Play fourteen months at Stripe."""
+def live(shop: Any) -> Life:
+    """Play fourteen months at a provider. Polar tells of disputes in its lists only, so there it is a refund."""
+    stripe = shop.provider == "stripe"
+    money = "payment_intent" if stripe else "id"
     spends = []
     small = shop.buy_plan("small")
+    buyer = small["customer" if stripe else "customer_id"]
     spends += [(moment(2027, month, 20), 10, f"job_{month}") for month in (3, 4, 5)]
     shop.wait_until(moment(2027, 4, 15))
     change(shop, small, "large", at_once=True)
     shop.wait_until(moment(2027, 5, 10))
     first = shop.buy_top_up()
     shop.wait_until(moment(2027, 6, 3))
-    shop.stripe.refund(first["payment_intent"], 200)
+    shop.server.refund(first[money], 200)
     shop.wait_until(moment(2027, 6, 20))
     change(shop, small, "small", at_once=False)
     shop.wait_until(moment(2027, 7, 12))
-    dispute = shop.stripe.dispute(shop.buy_top_up()["payment_intent"])
+    gone = (shop.server.dispute if stripe else shop.server.refund)(shop.buy_top_up()[money])
     spends.append((moment(2027, 7, 20), 30, "job_7"))
     shop.wait_until(moment(2027, 8, 12))
-    shop.stripe.close_dispute(dispute, "won")
-    shop.stripe.without_money.add(small["customer"])
+    if stripe:
+        shop.server.close_dispute(gone, "won")
+    else:
+        shop.server.refund_fails(gone)
+    shop.server.without_money.add(buyer)
     shop.wait_until(moment(2027, 9, 3))
-    shop.stripe.without_money.clear()
-    shop.stripe.pay_late(list(shop.stripe.things["invoices"].values())[-1])
+    shop.server.without_money.clear()
+    shop.server.pay_late(list(shop.server.things["invoices" if stripe else "orders"].values())[-1])
     shop.wait_until(moment(2027, 10, 10))
     shop.run(shop.adapter.cancel(shop.adapter_facts(small)[0], "cancel"))
     shop.wait_until(moment(2027, 11, 8))
-    shop.stripe.refund(shop.buy_top_up(later=False)["payment_intent"])
+    shop.server.refund(shop.buy_top_up(later=False)[money])
     shop.wait_until(moment(2027, 11, 20))
     year = shop.buy_plan("small", "year")
     spends.append((moment(2027, 12, 28), 20, "job_12"))
     shop.wait_until(moment(2028, 2, 14))
-    shop.stripe.refund(paid_by(shop, year), 4_000)
+    shop.server.refund(paid_by(shop, year), 4_000)
     shop.wait_until(moment(2028, 4, 2))
-    shop.stripe.end(year)
+    shop.server.end(year)
     shop.wait_until(moment(2028, 4, 20))
     shop.buy_top_up(later=True)
-    shop.stripe.money_came(shop.buy_top_up(later=True))
+    later = shop.buy_top_up(later=True)
+    shop.server.money_came(later if stripe else shop.polar.things["checkouts"][later["checkout_id"]])
     shop.wait_until(moment(2028, 5, 1))
-    return Life(tuple(shop.heard()), tuple(spends))
+    return Life(shop.provider, tuple(shop.heard()), tuple(spends))
 
 
 def change(shop: Shop, subscription: Values, plan: str, *, at_once: bool) -> None:
@@ -80,6 +112,9 @@ def change(shop: Shop, subscription: Values, plan: str, *, at_once: bool) -> Non
 
 def paid_by(shop: Shop, subscription: Values) -> str:
     """Return how the money of a subscription's first invoice moved."""
+    if shop.provider == "polar":
+        orders = shop.server.things["orders"].values()
+        return next(str(each["id"]) for each in orders if each["subscription_id"] == subscription["id"])
     invoices = shop.stripe.things["invoices"].values()
     details = (each["parent"]["subscription_details"]["subscription"] for each in invoices)
     own = [invoice["id"] for invoice, name in zip(invoices, details, strict=True) if name == subscription["id"]]
@@ -87,10 +122,10 @@ def paid_by(shop: Shop, subscription: Values) -> str:
     return next(str(each["payment"]["payment_intent"]) for each in payments if each["invoice"] == own[0])
 
 
-@pytest.fixture(scope="module")
-def recorded() -> Life:
+@pytest.fixture(scope="module", params=SHOPS)
+def recorded(request: pytest.FixtureRequest) -> Life:
     with Sandbox() as box:
-        shop = Shop(box)
+        shop = SHOPS[request.param](box)
         life = live(shop)
         shop.close()
     return life
@@ -98,9 +133,9 @@ def recorded() -> Life:
 
 def played(box: Sandbox, life: Life, order: list[tuple[float, Values]]) -> dict[str, Any]:
     """Deliver events at their times, with everything else that happens meanwhile; returns what came of it."""
-    shop = Shop(box)
+    shop = SHOPS[life.provider](box)
     try:
-        customers(shop)
+        customers(shop, life)
         for at, what in sorted([*order, *hers(life), *looks()], key=lambda entry: entry[0]):
             box.clock.advance(max(0.0, at - box.clock.now()))
             if what is None:
@@ -127,10 +162,18 @@ def looks() -> Iterator[tuple[float, Any]]:
     yield END, None
 
 
-def customers(shop: Shop) -> None:
-    """What was written down when the checkout pages were opened."""
-    values = {"provider": "stripe", "id": "cus_1", "account_id": shop.ann, "now": shop.box.clock.now()}
-    shop.box.run(queries.INSERT_CUSTOMER, **values)
+def customers(shop: Shop, life: Life) -> None:
+    """What was written down when the checkout pages were opened, and what Polar would tell of its products."""
+    objects = [event["data"] for event in life.events]
+    if life.provider == "polar":
+        sold = [each["product"] for each in objects if "current_period_start" in each]
+        shop.server.things["products"] = {product["id"]: product for product in sold}
+        names = {each["customer_id"] for each in objects if each.get("customer_id")}
+    else:
+        names = {"cus_1"}
+    for name in names:
+        values = {"provider": life.provider, "id": name, "account_id": shop.ann, "now": shop.box.clock.now()}
+        shop.box.run(queries.INSERT_CUSTOMER, **values)
 
 
 def normal(shop: Shop) -> dict[str, Any]:
@@ -157,18 +200,7 @@ def expected(recorded: Life) -> dict[str, Any]:
 
 
 def test_the_life_is_a_full_one(recorded: Life, expected: dict[str, Any]) -> None:
-    kinds = {event["type"] for event in recorded.events}
-    assert kinds >= {
-        "invoice.paid",
-        "invoice.payment_failed",
-        "invoice_payment.paid",
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "customer.subscription.deleted",
-        "charge.dispute.created",
-        "charge.dispute.closed",
-        "refund.created",
-    }
+    assert {event["type"] for event in recorded.events} >= FULL[recorded.provider]
     assert "'plan': 'free'" in expected["all"]
     for account in ("issued", "spent", "forfeited", "clawed_back"):
         assert f"('{account}'," in expected["all"]

@@ -14,7 +14,8 @@ from penstock.jobs import worker
 from penstock.jobs.states import FINAL
 from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
-from penstock.product.schema import Product, ProviderLimits
+from penstock.product.schema import Product
+from penstock.product.schema_providers import ProviderLimits
 from tests.simulation.machines import Machine, Town, live
 from tests.simulation.people import Crowd, Promise
 from tests.simulation.vendor import Vendor

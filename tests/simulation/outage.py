@@ -11,7 +11,8 @@ from penstock.jobs.capacity import WINDOW_S
 from penstock.jobs.submit import submit
 from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
-from penstock.product.schema import Product, ProviderLimits
+from penstock.product.schema import Product
+from penstock.product.schema_providers import ProviderLimits
 from tests.simulation.hours import POLL_S
 from tests.simulation.machines import Machine, Town
 from tests.simulation.vendor import Vendor

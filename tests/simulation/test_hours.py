@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock.jobs import capacity, queue, submit, wait
-from penstock.product.schema import ProviderLimits
+from penstock.product.schema_providers import ProviderLimits
 from tests.simulation.hours import HOUR_S, Hours, Outcome, coverage, simulate, waits_of
 
 ORDINARY = Hours(seed=1, hours=2, people=100, load=0.95, wave=0, life_s=HOUR_S, drain_hours=2)

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Mapping
 
-from penstock.product.schema import ProviderLimits
+from penstock.product.schema_providers import ProviderLimits
 from penstock.providers.seam import Attempt, Finished, Health, ProviderError, Request, Running, Submitted
 
 MINUTE_S = 60.0

@@ -17,6 +17,7 @@ import penstock.jobs.models
 import penstock.ledger.models
 import penstock.media.models
 import penstock.notify.models
+import penstock.observability.models
 import penstock.product.models  # noqa: F401 - each import declares tables
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.order import Order, read_order
@@ -28,7 +29,8 @@ from penstock.kit.sqlite import Durability, SqliteDatabase
 from penstock.ledger import service as ledger
 from penstock.ledger.service import Grant
 from penstock.notify.live import FINAL_TYPES, Hub
-from penstock.product.schema import Operation, Product
+from penstock.product.schema import Product
+from penstock.product.schema_work import Operation
 from penstock.providers.seam import Attempt, Finished, Health, Provider, Request, Running, Submitted
 
 PATIENCE_S = 20.0  # how long something that must happen may take on a busy machine before the test has failed

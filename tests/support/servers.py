@@ -16,7 +16,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from penstock.accounts.passwords import Passwords
 from penstock.app import server as serving
 from penstock.app.application import create_app
-from penstock.app.wiring import Parts, Services, open_services
+from penstock.app.services import Parts, Services
+from penstock.app.wiring import open_services
 from penstock.billing.payments import Payments
 from penstock.kit.clock import Clock
 from penstock.ledger import service as ledger

@@ -56,16 +56,24 @@ class Shop:
         box: the database; its clock is moved to 1 March 2027.
     """
 
+    provider = "stripe"
+    adapter: Any
+    server: Any
+
     def __init__(self, box: Sandbox, product: Product | None = None) -> None:
         self.box, self.product = box, product or selling()
         box.clock.advance(moment(2027, 3, 1) - box.clock.now())
-        self.stripe = StripeServer(box.clock)
-        transport = httpx2.ASGITransport(self.stripe)
-        self.adapter = Stripe(KEY, SECRET, lambda: self.product, "http://stripe.test", transport)
+        self.open_provider(box)
         self._loop = asyncio.Runner()
         self.ann = box.do(_sign_up, self.product)
         self.buyer = Buyer(self.ann, "ann@example.org")
         self._heard = 0
+
+    def open_provider(self, box: Sandbox) -> None:
+        """Set up who takes the money."""
+        self.stripe = self.server = StripeServer(box.clock)
+        transport = httpx2.ASGITransport(self.stripe)
+        self.adapter = Stripe(KEY, SECRET, lambda: self.product, "http://stripe.test", transport)
 
     def close(self) -> None:
         """Let go of what it holds, but for the box."""
@@ -81,26 +89,34 @@ class Shop:
     def open(self, purchase: Purchase) -> str:
         """Open a checkout page and return its address."""
         customer = self.run(self.adapter.customer(self.buyer))
-        values = {"provider": "stripe", "id": customer, "account_id": self.ann, "now": self.box.clock.now()}
+        values = {"provider": self.provider, "id": customer, "account_id": self.ann, "now": self.box.clock.now()}
         self.box.run(queries.INSERT_CUSTOMER, **values)
-        key = f"checkout-{len(self.stripe.calls)}"
-        return self.run(self.adapter.checkout(customer, self.buyer, purchase, BACK, key))
+        key = f"checkout-{len(self.server.calls)}"
+        return str(self.run(self.adapter.checkout(customer, self.buyer, purchase, BACK, key)))
+
+    def open_plan(self, plan: str, interval: Any) -> str:
+        """Open a page where a plan is paid."""
+        return self.open(prices.plan_purchase(self.product, plan, interval))
+
+    def open_top_up(self) -> str:
+        """Open a page where ten credits are paid."""
+        return self.open(prices.top_up_purchase(self.product, "ten"))
 
     def buy_plan(self, plan: str = "small", interval: Any = "month") -> Values:
         """Buy a plan and return Stripe's subscription; nothing is delivered yet."""
-        session = self.stripe.pay(self.open(prices.plan_purchase(self.product, plan, interval)))
+        session = self.stripe.pay(self.open_plan(plan, interval))
         return self.stripe.things["subscriptions"][session["subscription"]]
 
     def buy_top_up(self, **how: Any) -> Values:
         """Buy ten credits and return Stripe's session; nothing is delivered yet."""
-        return self.stripe.pay(self.open(prices.top_up_purchase(self.product, "ten")), **how)
+        return self.stripe.pay(self.open_top_up(), **how)
 
     # Webhooks
 
     def heard(self) -> list[Values]:
-        """Return what has happened at Stripe since the last call."""
-        new = self.stripe.events[self._heard :]
-        self._heard = len(self.stripe.events)
+        """Return what has happened at the provider since the last call."""
+        new: list[Values] = self.server.events[self._heard :]
+        self._heard = len(self.server.events)
         return new
 
     def deliver(self, events: Iterable[Values] | None = None) -> int:
@@ -109,8 +125,8 @@ class Shop:
 
     def deliver_one(self, event: Values) -> bool:
         """Deliver one event as it comes over the wire."""
-        sent = self.stripe.delivery(event)
-        read = self.adapter.read_webhook(sent.headers, sent.body, self.box.clock.now())
+        sent = self.server.delivery(event)
+        read = self.run(self.adapter.read_webhook(sent.headers, sent.body, self.box.clock.now()))
         return self.box.do(self._apply_event, read, sent.body.decode())
 
     def take(self, facts: Iterable[Fact]) -> None:
@@ -118,14 +134,14 @@ class Shop:
         self.box.do(self._apply, tuple(facts))
 
     def _apply_event(self, tx: Transaction, event: Any, text: str) -> bool:
-        values = {"provider": "stripe", "id": event.id, "type": event.type, "happened_at": event.at, "now": tx.now}
+        values = {"provider": self.provider, "id": event.id, "type": event.type, "happened_at": event.at, "now": tx.now}
         taken = tx.run(queries.TAKE_EVENT, **values, outcome="applied", body=text)
         if taken:
             self._apply(tx, event.facts)
         return bool(taken)
 
     def _apply(self, tx: Transaction, facts: tuple[Fact, ...]) -> None:
-        for account in record(tx, "stripe", facts):
+        for account in record(tx, self.provider, facts):
             apply.bring_in_line(tx, account, self.product, people.set_plan)
 
     def adapter_facts(self, subscription: Values) -> list[SubscriptionFact]:
@@ -138,8 +154,8 @@ class Shop:
         self.box.do(apply.bring_in_line, self.ann, self.product, people.set_plan)
 
     def wait_until(self, at: float) -> None:
-        """Let time pass at Stripe, with its renewals, and here."""
-        self.stripe.live_until(at)
+        """Let time pass at the provider, with its renewals, and here."""
+        self.server.live_until(at)
 
     # What Ann has
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.app import server
-from penstock.app.wiring import Parts, open_services
+from penstock.app.services import Parts
+from penstock.app.wiring import open_services
 from penstock.jobs import maintenance, queue, run, turns
 from penstock.kit import checkpoints
 from penstock.observability.logs import configure_logging

@@ -74,6 +74,11 @@ def revoke(tx: Transaction, account_id: str, key_id: str) -> None:
         raise not_found("API key")
 
 
+def revoke_all(tx: Transaction, account_id: str) -> None:
+    """Revoke every key of an account."""
+    tx.run(queries.REVOKE_KEYS, account_id=account_id, now=tx.now)
+
+
 def touch(tx: Transaction, key_id: str) -> None:
     """Note that a key is in use, at most every `LAST_USED_EVERY_S`."""
     tx.run(queries.TOUCH_KEY, id=key_id, now=tx.now, before=tx.now - LAST_USED_EVERY_S)

@@ -1,8 +1,10 @@
-"""The cookies of the web app: session (access token), refresh token and visitor.
+"""The cookies of the web app: session (access token), refresh token, visitor, and the way to an OpenID provider.
 
 Over https names carry a prefix that browsers enforce: `__Host-` for the session, so that no subdomain can plant one;
 `__Secure-` for the refresh token, because `__Host-` forbids the narrow path that keeps it out of every other request.
 On http (development) names are plain, and `Secure` is left out. The visitor's cookie has one name everywhere.
+
+`__session` is Clerk's own, which is only read here.
 
 The session's cookie outlives the access token in it: an expired token must arrive and be answered `unauthenticated`,
 so that the page refreshes it; without a cookie the customer would be taken for a new visitor.
@@ -16,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Cookie = Literal["session", "refresh", "visitor"]
+Cookie = Literal["session", "refresh", "visitor", "sign_in", "clerk", "origin"]
 
 AUTH_PATH = "/api/v1/auth"
 VISITOR_TTL_S = 400 * 86_400  # browsers keep no cookie for longer
@@ -26,13 +28,26 @@ _PLAIN_NAMES: dict[Cookie, str] = {
     "session": "penstock_session",
     "refresh": "penstock_refresh",
     "visitor": "penstock_visitor",
+    "sign_in": "penstock_sign_in",
+    "clerk": "__session",
+    "origin": "penstock_origin",
 }
 _SECURE_NAMES: dict[Cookie, str] = {
     "session": "__Host-penstock_session",
     "refresh": "__Secure-penstock_refresh",
     "visitor": "penstock_visitor",
+    "sign_in": "__Secure-penstock_sign_in",
+    "clerk": "__session",
+    "origin": "penstock_origin",
 }
-_PATHS: dict[Cookie, str] = {"session": "/", "refresh": AUTH_PATH, "visitor": "/"}
+_PATHS: dict[Cookie, str] = {
+    "session": "/",
+    "refresh": AUTH_PATH,
+    "visitor": "/",
+    "sign_in": AUTH_PATH,
+    "clerk": "/",
+    "origin": "/",
+}
 
 
 def read(connection: HTTPConnection, cookie: Cookie) -> str | None:
@@ -63,6 +78,16 @@ def drop(connection: HTTPConnection, *cookies: Cookie) -> None:
     """Delete cookies with the answer to this request."""
     for cookie in cookies:
         put(connection, cookie, "", 0)
+
+
+def visitor_registered(connection: HTTPConnection) -> None:
+    """Note with the answer that this browser's visitor has become an account: there is no such visitor any more.
+
+    The note is what keeps the next account from the same browser from getting the free month again. It says nothing
+    about whose account that was, and forging it gains nothing.
+    """
+    drop(connection, "visitor")
+    put(connection, "origin", "registered", VISITOR_TTL_S)
 
 
 class SetCookies:

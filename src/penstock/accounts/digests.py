@@ -8,7 +8,17 @@ import hashlib
 import hmac
 from typing import Literal
 
-Purpose = Literal["access token", "refresh token", "api key", "visitor", "mail link"]
+Purpose = Literal[
+    "access token",
+    "refresh token",
+    "api key",
+    "visitor",
+    "mail link",
+    "sign-in",
+    "sign-in state",
+    "sign-in nonce",
+    "sign-in verifier",
+]
 
 
 class Digests:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from penstock.accounts.errors import invalid_field
+from penstock.kit.errors import Problem
 
 MAX_EMAIL_CHARACTERS = 254  # RFC 5321, section 4.5.3.1.3
 MAX_LOCAL_CHARACTERS = 64
@@ -35,6 +36,14 @@ def normalise(written: str) -> str:
     if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise _invalid()
     return f"{local}@{domain}"
+
+
+def normalised_or_none(written: str) -> str | None:
+    """Return the one spelling of an address, None for what is none."""
+    try:
+        return normalise(written)
+    except Problem:
+        return None
 
 
 def _plain(address: str) -> bool:

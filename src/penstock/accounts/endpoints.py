@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from penstock.accounts import cookies, errors, origins
+from penstock.accounts.clients import client_of
 from penstock.accounts.identify import bearer
 from penstock.accounts.key_format import PREFIX
 from penstock.accounts.schemas import (
@@ -20,7 +21,7 @@ from penstock.accounts.schemas import (
     RefreshToken,
     SignedInView,
 )
-from penstock.accounts.service import AccountsService, SignedIn, client_of
+from penstock.accounts.service import AccountsService, SignedIn
 from penstock.accounts.sessions import SESSION_IDLE_S
 from penstock.kit.caller import Caller, RequiredCaller, RequiredCustomer
 from penstock.kit.errors import Problem
@@ -38,8 +39,16 @@ def accounts_of(request: Request) -> AccountsService:
 Accounts = Annotated[AccountsService, Depends(accounts_of)]
 
 
+def require_passwords(accounts: AccountsService) -> None:
+    """Refuse passwords where the product has none. Errors: `forbidden`."""
+    if not accounts.settings.passwords:
+        raise errors.no_passwords()
+
+
 def require_key_owner(caller: RequiredCustomer) -> Caller:
-    """Return the signed-in customer; an API key may not make more of its kind, or it would outlive its revocation."""
+    """Return the signed-in customer; API keys may not do what it asks for: one that could make
+    others of its kind would outlive its revocation.
+    """
     if caller.credential == "api_key":
         raise errors.session_needed()
     return caller
@@ -51,11 +60,12 @@ KeyOwner = Annotated[Caller, Depends(require_key_owner)]
 @router.post("/auth/register", status_code=201, summary="Sign up")
 async def register(request: Request, accounts: Accounts, body: Credentials) -> SignedInView:
     """Create an account and sign in. A visitor keeps what was done before."""
+    require_passwords(accounts)
     origins.refuse_cross_site(request, accounts.settings.origins)
     visitor = cookies.read(request, "visitor")
     signed_in = await accounts.register(body.email, body.password, client_of(request), visitor)
     if visitor is not None:
-        cookies.drop(request, "visitor")
+        cookies.visitor_registered(request)
     if (welcome := getattr(request.app.state, "on_registered", None)) is not None:
         await welcome(request, signed_in.account.id)
     return _entered(request, signed_in)
@@ -64,6 +74,7 @@ async def register(request: Request, accounts: Accounts, body: Credentials) -> S
 @router.post("/auth/login", summary="Sign in")
 async def login(request: Request, accounts: Accounts, body: Credentials) -> SignedInView:
     """Sign in with e-mail address and password."""
+    require_passwords(accounts)
     origins.refuse_cross_site(request, accounts.settings.origins)
     return _entered(request, await accounts.login(body.email, body.password, client_of(request)))
 
@@ -106,6 +117,13 @@ async def logout(request: Request, accounts: Accounts, body: RefreshToken | None
     if body is not None and body.refresh_token is not None:
         refresh_token = body.refresh_token
     await accounts.logout(access, refresh_token)
+
+
+@router.post("/auth/logout/everywhere", status_code=204, summary="Sign out everywhere")
+async def logout_everywhere(request: Request, accounts: Accounts, caller: KeyOwner) -> None:
+    """End every session of one's account, this one too. API keys go on working: they are revoked one by one."""
+    await accounts.logout_everywhere(caller.account_id)
+    cookies.drop(request, "session", "refresh")
 
 
 @router.patch("/me", summary="Change one's preferences")

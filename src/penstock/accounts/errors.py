@@ -59,8 +59,10 @@ def cross_site() -> Problem:
 
 
 def session_needed() -> Problem:
-    """Return the answer to an API key that wants to handle API keys."""
-    return Problem("forbidden", "API keys are made and deleted by a signed-in customer, not by another key.")
+    """Return the answer to an API key that wants to handle API keys or sessions."""
+    return Problem(
+        "forbidden", "This takes a signed-in customer: API keys can neither make and delete keys nor end sessions."
+    )
 
 
 def invalid_field(field: str, message: str) -> Problem:
@@ -93,3 +95,49 @@ def sign_in_busy() -> Problem:
         actions=[Action("wait", "Try again")],
         retry_after_s=3,
     )
+
+
+def address_unconfirmed() -> Problem:
+    """Return the answer to an identity whose address belongs to an account that never confirmed it."""
+    return Problem(
+        "wrong_state",
+        "There is an account with your e-mail address that has not confirmed it, so we can't tell whether it is yours. "
+        "Sign in to it with its password and confirm the address, or choose a new password by mail; then try again.",
+        actions=[Action("sign_in", "Choose a new password", "/forgot")],
+    )
+
+
+def sign_in_lost() -> Problem:
+    """Return the answer to somebody who comes back from a provider to a sign-in that this browser has not begun."""
+    return Problem(
+        "unauthenticated",
+        "This sign-in was not begun in this browser, took too long, or was used already. Please start again.",
+        actions=[_SIGN_IN],
+    )
+
+
+def sign_in_refused(title: str) -> Problem:
+    """Return the answer to somebody whom a provider sent back without having signed them in."""
+    return Problem("unauthenticated", f"{title} did not sign you in. Please try again.", actions=[_SIGN_IN])
+
+
+def sign_in_doubtful(title: str) -> Problem:
+    """Return the answer to an ID token that does not hold."""
+    return Problem(
+        "unauthenticated", f"What {title} says of you could not be verified. Please start again.", actions=[_SIGN_IN]
+    )
+
+
+def issuer_away(title: str) -> Problem:
+    """Return the answer to a sign-in whose provider can't be reached."""
+    return Problem(
+        "unavailable",
+        f"{title} does not answer right now. Please try again in a minute.",
+        actions=[Action("wait", "Try again")],
+        retry_after_s=60,
+    )
+
+
+def no_passwords() -> Problem:
+    """Return the answer to passwords where the product has none."""
+    return Problem("forbidden", "Nobody signs in with a password here. Choose another way.", actions=[_SIGN_IN])

@@ -25,6 +25,10 @@ class Guard(Protocol):
         """Return seconds to wait before another registration from this address."""
         ...
 
+    async def way(self, address: str) -> float:
+        """Return seconds to wait before another way to an OpenID provider, or 0 and count this one."""
+        ...
+
     async def letter(self, email: str, address: str) -> float:
         """Return seconds to wait before another letter to this e-mail, or for this address, or 0 and count this one."""
         ...

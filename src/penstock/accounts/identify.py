@@ -1,4 +1,6 @@
-"""From a request to who makes it: bearer token, session cookie, visitor's cookie, in this order.
+"""From a request to who makes it: bearer token, session cookie, Clerk's cookie, visitor's cookie, in this order.
+
+A bearer token is an access token of ours, an API key, or a token of Clerk or Auth0, whose first use makes an account.
 
 A signed access token costs one read for its session and account, an API key and a visitor one as well, and none
 within `REMEMBER_S` of the last. Whether the caller is blocked and what a key may do is judged every time.
@@ -6,13 +8,15 @@ within `REMEMBER_S` of the last. Whether the caller is blocked and what a key ma
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import HTTPConnection
 
 from penstock.accounts import api_keys, cookies, errors, origins, people, queries
 from penstock.accounts.digests import Digests
+from penstock.accounts.issued_sessions import IssuedSessions
+from penstock.accounts.issued_tokens import Person
 from penstock.accounts.key_format import PREFIX, well_formed
 from penstock.accounts.remembered import Known, Remembered
 from penstock.accounts.settings import AccountSettings
@@ -23,22 +27,40 @@ from penstock.kit.database import Database, DatabaseUnavailableError, Row, Trans
 
 _log = logging.getLogger(__name__)
 
+Enter = Callable[[Person, HTTPConnection | None], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class OwnCredentials:
+    """What it takes to read the credentials that this server issues."""
+
+    settings: AccountSettings
+    digests: Digests
+    tokens: AccessTokens
+
 
 class Identifier:
     """Finds out who calls.
 
     Args:
-        digests, tokens: made from the same settings as those that issue credentials.
+        own: made from the same settings as those that issue credentials.
+        issued: the tokens of others that are taken.
+        enter: gives somebody from an issuer an account at the first use of a token; the connection, if there is one,
+            says which visitor they were.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, settings: AccountSettings, digests: Digests, tokens: AccessTokens
+        self,
+        database: Database,
+        clock: Clock,
+        own: OwnCredentials,
+        issued: IssuedSessions,
+        enter: Enter,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._settings = settings
-        self._digests = digests
-        self._tokens = tokens
+        self._settings, self._digests, self._tokens = own.settings, own.digests, own.tokens
+        self._issued, self._enter = issued, enter
         self._remembered = Remembered(clock)
 
     async def identify(self, connection: HTTPConnection) -> Caller | None:
@@ -48,21 +70,30 @@ class Identifier:
         """
         authorization = connection.headers.get("authorization")
         if authorization is not None:
-            return await self.by_token(bearer(authorization), "write" if _writes(connection) else "read")
+            scope = "write" if _writes(connection) else "read"
+            return await self.by_token(bearer(authorization), scope, connection)
         session = cookies.read(connection, "session")
+        clerk = cookies.read(connection, "clerk") if self._issued.in_cookie else None
         visitor = cookies.read(connection, "visitor") if self._settings.anonymous else None
-        if session is None and visitor is None:
+        if session is None and clerk is None and visitor is None:
             return None
         if origins.is_unsafe(connection):
             origins.refuse_foreign(connection, self._settings.origins)
-        return await self._by_access_token(session) if session is not None else await self._by_visitor(visitor or "")
+        if session is not None:
+            return await self._by_access_token(session)
+        return await (self._by_visitor(visitor or "") if clerk is None else self._by_issued(clerk, connection))
 
-    async def by_token(self, token: str, scope: str) -> Caller:
+    async def by_token(self, token: str, scope: str, connection: HTTPConnection | None = None) -> Caller:
         """Return who an access token or API key belongs to, if it has the scope `read` or `write`.
 
         Errors: `unauthenticated`, `blocked`, `forbidden`.
         """
-        caller = await (self._by_key(token) if token.startswith(PREFIX) else self._by_access_token(token))
+        if token.startswith(PREFIX):
+            caller = await self._by_key(token)
+        elif self._issued.recognises(token):
+            caller = await self._by_issued(token, connection)
+        else:
+            caller = await self._by_access_token(token)
         if scope not in caller.scopes:
             raise errors.missing_scope(scope)
         return caller
@@ -79,6 +110,22 @@ class Identifier:
             return _known(await self._database.read(_one, queries.CALLER_BY_SESSION, parameters), "session")
 
         known = await self._known(f"session {claims.account_id} {claims.session}", read)
+        if known is None:
+            raise errors.session_over()
+        return self._admitted(known)
+
+    async def _by_issued(self, token: str, connection: HTTPConnection | None) -> Caller:
+        person = await self._issued.person(token)
+        parameters = {"issuer": person.issuer, "subject": person.subject}
+
+        async def read() -> Known | None:
+            return _known(await self._database.read(_one, queries.CALLER_BY_IDENTITY, parameters), "session")
+
+        key = f"issued {person.issuer} {person.subject}"
+        known = await self._known(key, read)
+        if known is None:
+            await self._enter(person, connection)
+            known = await self._known(key, read)
         if known is None:
             raise errors.session_over()
         return self._admitted(known)

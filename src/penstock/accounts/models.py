@@ -1,6 +1,6 @@
 """The tables of accounts. No credential stands in them, only digests and argon2 hashes."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Table, Text, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, Table, Text, text
 
 from penstock.kit.database import metadata
 
@@ -21,6 +21,9 @@ accounts = Table(
     Column("block_reason", Text, comment="for the customer; an account with one is blocked until blocked_until"),
     Column("blocked_until", Double, comment="null with a reason: for good"),
     Column("verified_at", Double, comment="when a link that was sent to the address came back"),
+    Column("limit_running", Integer, comment="in place of the plan's, as the two below"),
+    Column("limit_jobs_per_hour", Integer),
+    Column("limit_jobs_per_day", Integer),
     CheckConstraint("role IN ('customer', 'support', 'admin')", name="role"),
     CheckConstraint("NOT visitor OR email IS NULL", name="visitor"),
     CheckConstraint("visitor = (visitor_digest IS NOT NULL)", name="visitor_digest"),
@@ -80,3 +83,25 @@ proofs = Table(
 )
 Index("ix_proofs_account", proofs.c.account_id, proofs.c.purpose)
 Index("ix_proofs_expiry", proofs.c.expires_at)
+
+# Who an account is at issuers: OpenID providers, Clerk, Auth0.
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+Index("ix_identities_account", identities.c.account_id)
+
+# Who has been sent to an OpenID provider and is not back yet; a row is gone once its browser is back.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="of the browser's cookie"),
+    Column("provider", Text, nullable=False, comment="its name in the product file"),
+    Column("next_path", Text, nullable=False, comment="where the browser goes afterwards, within this site"),
+    Column("expires_at", Double, nullable=False),
+)
+Index("ix_sign_ins_expiry", sign_ins.c.expires_at)

@@ -48,14 +48,16 @@ def find(tx: Transaction, email: str) -> Account | None:
 
 def register(
     tx: Transaction,
-    email: str,
-    password_hash: str,
+    email: str | None,
+    password_hash: str | None,
     plan: str,
     *,
     visitor_digest: str | None = None,
     role: Role = "customer",
 ) -> Account | None:
     """Create a customer, or make one of a visitor, who keeps id, plan and work; None if the address is taken.
+
+    Somebody whom an issuer knows needs no password, and no address.
 
     The visitor's cookie is dead afterwards: whoever else holds it must not get into the customer's account.
     """

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from penstock.accounts import cookies, origins
-from penstock.accounts.endpoints import Accounts
+from penstock.accounts.clients import client_of
+from penstock.accounts.endpoints import Accounts, require_passwords
 from penstock.accounts.proofs import Proofs
 from penstock.accounts.schemas import MAX_INPUT_CHARACTERS, AccountView, SignedInView
-from penstock.accounts.service import client_of
 from penstock.accounts.sessions import SESSION_IDLE_S
 from penstock.kit.caller import RequiredCustomer
 
@@ -71,6 +71,7 @@ async def send_verification(request: Request, proofs: TheProofs, caller: Require
 @router.post("/auth/reset", status_code=204, summary="Ask for a new password")
 async def ask_reset(request: Request, accounts: Accounts, proofs: TheProofs, body: Address) -> None:
     """Send a link for a new password. The answer is the same whether there is such an account or not."""
+    require_passwords(accounts)
     origins.refuse_cross_site(request, accounts.settings.origins)
     await proofs.ask_reset(body.email, client_of(request), request.app.state.mail_base(request))
 
@@ -78,6 +79,7 @@ async def ask_reset(request: Request, accounts: Accounts, proofs: TheProofs, bod
 @router.post("/auth/reset/confirm", summary="Choose a new password")
 async def reset_password(request: Request, accounts: Accounts, proofs: TheProofs, body: NewPassword) -> SignedInView:
     """Replace the password, end every session, and sign in."""
+    require_passwords(accounts)
     origins.refuse_cross_site(request, accounts.settings.origins)
     signed_in = await proofs.reset(body.token, body.password, client_of(request))
     cookies.put(request, "session", signed_in.access_token, SESSION_IDLE_S)

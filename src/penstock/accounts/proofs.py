@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from penstock.accounts import emails, errors, passwords, people, queries
+from penstock.accounts import api_keys, emails, errors, passwords, people, queries
+from penstock.accounts.clients import Client
 from penstock.accounts.digests import Digests
 from penstock.accounts.guard import Guard
 from penstock.accounts.people import Account
-from penstock.accounts.service import AccountsService, Client, SignedIn
+from penstock.accounts.service import AccountsService, SignedIn
 from penstock.kit.database import Database, Row, Transaction
 from penstock.kit.errors import Problem
 from penstock.notify.mail import Letter, Post
@@ -75,6 +76,9 @@ class Proofs:
 
         def claim(tx: Transaction) -> str:
             account_id = _use(tx, digest, "reset")
+            if people.get(tx, account_id).verified_at is None:
+                # Whoever opened the account may not be whom the address belongs to: nothing of theirs stays valid.
+                api_keys.revoke_all(tx, account_id)
             people.set_verified(tx, account_id)
             return account_id
 

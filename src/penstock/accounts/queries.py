@@ -57,6 +57,17 @@ SET_BLOCK = "UPDATE accounts SET block_reason = :reason, blocked_until = :until 
 # Guarded by the old text: of two changes at once, one is told to try again, none is lost.
 SET_PREFERENCES = "UPDATE accounts SET preferences = :new WHERE id = :id AND preferences = :old"
 
+OWN_LIMITS = """
+SELECT limit_running AS running, limit_jobs_per_hour AS jobs_per_hour, limit_jobs_per_day AS jobs_per_day
+FROM accounts WHERE id = :id
+"""
+
+SET_LIMITS = """
+UPDATE accounts
+SET limit_running = :running, limit_jobs_per_hour = :jobs_per_hour, limit_jobs_per_day = :jobs_per_day
+WHERE id = :id
+"""
+
 # Who calls: one read for each kind of credential
 
 CALLER_BY_SESSION = """
@@ -70,6 +81,12 @@ WHERE id = :account_id AND EXISTS (
 CALLER_BY_VISITOR = """
 SELECT id, email, role, plan, visitor, block_reason, blocked_until FROM accounts
 WHERE visitor_digest = :digest AND visitor
+"""
+
+CALLER_BY_IDENTITY = """
+SELECT accounts.id, email, role, plan, visitor, block_reason, blocked_until
+FROM identities JOIN accounts ON accounts.id = identities.account_id
+WHERE issuer = :issuer AND subject = :subject
 """
 
 CALLER_BY_KEY = """
@@ -120,6 +137,8 @@ WHERE account_id = :account_id AND revoked_at IS NULL ORDER BY created_at DESC, 
 
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = :now WHERE id = :id AND account_id = :account_id AND revoked_at IS NULL"
 
+REVOKE_KEYS = "UPDATE api_keys SET revoked_at = :now WHERE account_id = :account_id AND revoked_at IS NULL"
+
 TOUCH_KEY = """
 UPDATE api_keys SET last_used_at = :now WHERE id = :id AND (last_used_at IS NULL OR last_used_at <= :before)
 """
@@ -149,4 +168,25 @@ END_PROOFS = "DELETE FROM proofs WHERE account_id = :account_id AND purpose = :p
 
 SWEEP_PROOFS = """
 DELETE FROM proofs WHERE digest IN (SELECT digest FROM proofs WHERE expires_at <= :now LIMIT :rows)
+"""
+
+# Identities
+
+IDENTITY = "SELECT account_id FROM identities WHERE issuer = :issuer AND subject = :subject"
+
+INSERT_IDENTITY = """
+INSERT INTO identities (issuer, subject, account_id, created_at) VALUES (:issuer, :subject, :account_id, :now)
+"""
+
+INSERT_SIGN_IN = """
+INSERT INTO sign_ins (digest, provider, next_path, expires_at) VALUES (:digest, :provider, :next_path, :expires_at)
+"""
+
+# Of two that come back at once exactly one gets the row.
+USE_SIGN_IN = """
+DELETE FROM sign_ins WHERE digest = :digest RETURNING provider, next_path, expires_at
+"""
+
+SWEEP_SIGN_INS = """
+DELETE FROM sign_ins WHERE digest IN (SELECT digest FROM sign_ins WHERE expires_at <= :now LIMIT :rows)
 """

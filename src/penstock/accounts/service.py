@@ -11,12 +11,25 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from penstock.accounts import api_keys, cookies, emails, errors, origins, passwords, people, queries, sessions
-from penstock.accounts.agents import label
+from penstock.accounts import (
+    api_keys,
+    cookies,
+    emails,
+    errors,
+    origins,
+    passwords,
+    people,
+    queries,
+    sessions,
+)
 from penstock.accounts.api_keys import ApiKey
+from penstock.accounts.clients import Client, address_of
 from penstock.accounts.digests import Digests
+from penstock.accounts.entrance import Entrance
 from penstock.accounts.guard import Guard
-from penstock.accounts.identify import Identifier
+from penstock.accounts.identify import Identifier, OwnCredentials
+from penstock.accounts.issued_sessions import IssuedSessions
+from penstock.accounts.issued_tokens import Person
 from penstock.accounts.key_format import new_key
 from penstock.accounts.passwords import Passwords
 from penstock.accounts.people import Account
@@ -44,14 +57,6 @@ class SignedIn:
     expires_in_s: int = ACCESS_TTL_S
 
 
-@dataclass(frozen=True)
-class Client:
-    """The program at the other end: its network address and a label such as `Firefox on Linux`."""
-
-    address: str
-    agent: str
-
-
 class AccountsService:
     """Accounts of one product.
 
@@ -59,7 +64,9 @@ class AccountsService:
         guard: slows down guessing.
         on_account_created: called with (transaction, account id, plan) when somebody signs up, as a stranger or as a
             visitor, in the transaction that makes the account; what it raises undoes the sign-up. Not for visitors.
+        on_account_again: called instead where a visitor of the same browser became an account before.
         passwords: argon2id as recommended, if not given.
+        issued: the tokens of others that are taken; none, if not given.
     """
 
     def __init__(
@@ -70,17 +77,23 @@ class AccountsService:
         guard: Guard,
         *,
         on_account_created: OnAccountCreated = _nothing_follows,
+        on_account_again: OnAccountCreated | None = None,
         passwords: Passwords | None = None,
+        issued: IssuedSessions | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self.settings = settings
         self._guard = guard
         self._on_account_created = on_account_created
+        self._on_account_again = on_account_again or on_account_created
         self._passwords = passwords or Passwords()
         self._digests = Digests(settings.secret)
         self._tokens = AccessTokens(self._digests.key("access token"), settings.issuer)
-        self._identifier = Identifier(database, clock, settings, self._digests, self._tokens)
+        self._entrance = Entrance(database, settings, guard, self._digests, self._create)
+        own = OwnCredentials(settings, self._digests, self._tokens)
+        issued = issued or IssuedSessions((), clock)
+        self._identifier = Identifier(database, clock, own, issued, self._entrance.open_for)
 
     # Who calls
 
@@ -112,7 +125,8 @@ class AccountsService:
             raise errors.try_later(wait_s, "new visitors from your network")
         token = new_visitor_token()
         digest = self._digests.of("visitor", token)
-        account = await self._database.write(people.open_visitor, self.settings.default_plan, digest)
+        plan = self.settings.visitor_plan or self.settings.default_plan
+        account = await self._database.write(people.open_visitor, plan, digest)
         cookies.put(connection, "visitor", token, cookies.VISITOR_TTL_S)
         return Caller(account.id, account.plan, visitor=True, credential="visitor")
 
@@ -135,7 +149,7 @@ class AccountsService:
         token_hash = self._digests.of("refresh token", refresh_token)
 
         def unit(tx: Transaction) -> tuple[Account, str]:
-            account = self._create(tx, address, password_hash, visitor_digest=visitor)
+            account = self._create(tx, address, password_hash, visitor_digest=visitor, again=client.had_account)
             return account, sessions.start(tx, account.id, token_hash, client.agent)
 
         return self._signed_in(*await self._database.write(unit), refresh_token)
@@ -160,6 +174,26 @@ class AccountsService:
         token_hash = self._digests.of("refresh token", refresh_token)
         opened = await self._database.write(_open_session, row, checked.rehashed, token_hash, client.agent)
         return self._signed_in(*opened, refresh_token)
+
+    async def sign_in_as(
+        self, somebody: Person, client: Client, visitor_token: str | None = None
+    ) -> tuple[SignedIn, bool]:
+        """Sign in whom an issuer knows, and say whether the account was made just now.
+
+        A stranger gets an account: that of the visitor, who keeps its work, or a fresh one.
+
+        Errors: `wrong_state` for an address that an account has not confirmed; `rate_limited`, `blocked`.
+        """
+        await self._entrance.admit(somebody, client)
+        refresh_token = new_refresh_token()
+        token_hash = self._digests.of("refresh token", refresh_token)
+
+        def unit(tx: Transaction) -> tuple[Account, str, bool]:
+            account, is_new = self._entrance.enter(tx, somebody, client, visitor_token)
+            return account, sessions.start(tx, account.id, token_hash, client.agent), is_new
+
+        account, family, is_new = await self._database.write(unit)
+        return self._signed_in(account, family, refresh_token), is_new
 
     async def replace_password(self, claim: Callable[[Transaction], str], password: str, client: Client) -> SignedIn:
         """Replace the password of whom `claim` finds, end every session, and sign in.
@@ -217,6 +251,15 @@ class AccountsService:
                 self._look_up_anew(tx, claims.account_id)
             if token_hash is not None and (account_id := sessions.end_by_token(tx, token_hash)) is not None:
                 self._look_up_anew(tx, account_id)
+
+        await self._database.write(unit)
+
+    async def logout_everywhere(self, account_id: str) -> None:
+        """End every session of an account."""
+
+        def unit(tx: Transaction) -> None:
+            sessions.end_all(tx, account_id)
+            self._look_up_anew(tx, account_id)
 
         await self._database.write(unit)
 
@@ -302,18 +345,19 @@ class AccountsService:
     def _create(
         self,
         tx: Transaction,
-        email: str,
-        password_hash: str,
+        email: str | None,
+        password_hash: str | None,
         *,
         visitor_digest: str | None = None,
         role: Role = "customer",
+        again: bool = False,
     ) -> Account:
         plan = self.settings.default_plan
         account = people.register(tx, email, password_hash, plan, visitor_digest=visitor_digest, role=role)
         if account is None:
             raise errors.email_taken()
         people.refuse_blocked(account.block_reason, account.blocked_until, tx.now)  # a visitor's block goes along
-        self._on_account_created(tx, account.id, account.plan)
+        (self._on_account_again if again else self._on_account_created)(tx, account.id, account.plan)
         self._look_up_anew(tx, account.id)
         return account
 
@@ -322,16 +366,6 @@ class AccountsService:
 
     def _look_up_anew(self, tx: Transaction, account_id: str) -> None:
         tx.after_commit(partial(self._identifier.forget, account_id))
-
-
-def client_of(connection: HTTPConnection) -> Client:
-    """Return what is known of the program that calls."""
-    return Client(address_of(connection), label(connection.headers.get("user-agent", "")))
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """Return the caller's network address; behind a proxy the server must be told to trust its headers."""
-    return "unknown" if connection.client is None else connection.client.host
 
 
 def _tried_address(email: str) -> str:

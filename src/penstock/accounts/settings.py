@@ -12,7 +12,9 @@ class AccountSettings:
     Args:
         secret: the server's secret; whoever knows it can be anybody. Changing it ends every session and API key.
         issuer: names this product in its tokens, so that those of another one under the same secret don't hold.
-        default_plan: the plan of new customers and of visitors.
+        default_plan: the plan of new customers.
+        visitor_plan: the plan of visitors; None: that of new customers.
+        passwords: whether customers may sign up and in with e-mail and password.
         anonymous: whether visitors may work before they sign up.
         origins: origins such as `https://example.org` from which pages may call with cookies, besides the server's own
             (needed where a proxy hides the public address, and for front ends elsewhere).
@@ -25,6 +27,8 @@ class AccountSettings:
     issuer: str
     default_plan: str
     anonymous: bool = False
+    passwords: bool = True
+    visitor_plan: str | None = None
     origins: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

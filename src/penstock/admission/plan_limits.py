@@ -3,11 +3,12 @@
 Work over a plan's `running` is never refused, it waits; only these two counts refuse.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.kit.durations import in_words
 from penstock.kit.errors import Action, Problem
-from penstock.product.schema import PlanLimits
+from penstock.product.schema_offer import PlanLimits
 
 HOUR_S = 3_600
 DAY_S = 86_400
@@ -32,13 +33,13 @@ class Usage:
     day: Window = Window()
 
 
-def refusal(limits: PlanLimits, usage: Usage, now: float, *, upgrade_url: str | None = None) -> Problem | None:
+def refusal(limits: PlanLimits, usage: Usage, now: float, ways_on: Sequence[Action] = ()) -> Problem | None:
     """Return why one more job may not come in now, or None if it may.
 
     Args:
         limits: of the account's plan.
         usage: without the job in question.
-        upgrade_url: where a better plan is to be had; None where this is the best.
+        ways_on: what to do instead of waiting, such as getting a better plan.
     """
     reached = [
         (_wait_s(window, length_s, now), most, name)
@@ -51,7 +52,7 @@ def refusal(limits: PlanLimits, usage: Usage, now: float, *, upgrade_url: str | 
     if not reached:
         return None
     wait_s, most, name = max(reached)
-    return _problem(wait_s, most, name, upgrade_url)
+    return _problem(wait_s, most, name, ways_on)
 
 
 def _wait_s(window: Window, length_s: int, now: float) -> float:
@@ -59,11 +60,9 @@ def _wait_s(window: Window, length_s: int, now: float) -> float:
     return min(max(1.0, oldest_at + length_s - now), float(length_s))
 
 
-def _problem(wait_s: float, most: int, name: str, upgrade_url: str | None) -> Problem:
+def _problem(wait_s: float, most: int, name: str, ways_on: Sequence[Action]) -> Problem:
     jobs = "1 job" if most == 1 else f"{most} jobs"
     span = "an hour" if name == "hour" else "a day"
-    actions = [Action("wait", f"Try again in {in_words(wait_s)}")]
-    if upgrade_url is not None:
-        actions.append(Action("upgrade", "Get a plan with more", upgrade_url))
+    actions = [Action("wait", f"Try again in {in_words(wait_s)}"), *ways_on]
     detail = f"Your plan allows {jobs} {span}. The next is possible in {in_words(wait_s)}."
     return Problem("plan_limit", detail, actions=actions, retry_after_s=wait_s)

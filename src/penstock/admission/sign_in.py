@@ -53,6 +53,7 @@ EMAIL = Patience(free=50, first_delay_s=1, longest_s=60, fade_s=120)
 NEW_ACCOUNTS = Rate.per("new-accounts", burst=20, window_s=3_600)
 LETTERS_TO = Rate.per("letters-to", burst=3, window_s=3_600)
 LETTERS_FROM = Rate.per("letters-from", burst=20, window_s=3_600)
+WAYS = Rate.per("sign-in-ways", burst=120, window_s=3_600)
 NEW_VISITORS = Rate.per("new-visitors", burst=60, window_s=3_600)
 
 
@@ -157,6 +158,10 @@ class SignInGuard:
     async def new_account(self, address: str) -> float:
         """Return seconds to wait before another registration from this address, or 0 and count this one."""
         return (await self._limiter.take(network_of(address), NEW_ACCOUNTS)).retry_after_s
+
+    async def way(self, address: str) -> float:
+        """Return seconds to wait before another way to an OpenID provider, or 0 and count this one."""
+        return (await self._limiter.take(network_of(address), WAYS)).retry_after_s
 
     async def letter(self, email: str, address: str) -> float:
         """Return seconds to wait before another letter to this e-mail, or for this address, or 0 and count this one."""

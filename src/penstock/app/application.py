@@ -11,15 +11,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from penstock.accounts import endpoints as accounts
+from penstock.accounts import openid_endpoints as openid
 from penstock.accounts import proof_endpoints as proofs
 from penstock.accounts.cookies import SetCookies
-from penstock.app import endpoints, operators, problems
+from penstock.app import admin_accounts, admin_credits, endpoints, job_operators, operators, problems
 from penstock.app.callers import Callers
 from penstock.app.edge import BodyLimit, Edge, content_security_policy
 from penstock.app.health import Health
 from penstock.app.mail import MailBase, Welcome
 from penstock.app.openapi import describe
-from penstock.app.wiring import Services
+from penstock.app.services import Services
+from penstock.billing import donation_endpoints
 from penstock.billing import endpoints as billing
 from penstock.billing import money_endpoints as money
 from penstock.jobs import endpoints as jobs
@@ -34,13 +36,18 @@ GZIP_LEVEL, GZIP_FROM_BYTES = 4, 1_024
 ROUTERS = (
     accounts.router,
     proofs.router,
+    openid.router,
     media.router,
     jobs.router,
     live.router,
     ledger.router,
     billing.router,
     money.router,
+    donation_endpoints.router,
     operators.router,
+    job_operators.router,
+    admin_accounts.router,
+    admin_credits.router,
     notify.router,
 )
 
@@ -55,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
     state.flow, state.streams, state.database = services.flow, services.streams, services.database
     state.identify, state.welcome = callers.identify, callers.welcome
     state.product = services.catalogue.current
+    state.openid = services.openid
     state.proofs, state.post, state.mail_base = services.proofs, services.post, MailBase(services.settings)
     state.on_registered = Welcome(services.proofs, state.mail_base)
     state.billing, state.public_url = services.billing, services.settings.public_url

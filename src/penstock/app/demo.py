@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 from penstock.accounts import people
 from penstock.accounts.passwords import Passwords
-from penstock.app.wiring import Services
+from penstock.app.services import Services
 from penstock.kit.database import Transaction
 from penstock.kit.ids import new_id
 from penstock.ledger import service as ledger
 from penstock.ledger import statement
 from penstock.ledger.service import Grant
+from penstock.product.prices import most_price
 
 DEMO_EMAIL = "demo@example.org"
-DEMO_CREDITS = 100  # filled up to this at each start
+DEMO_CREDITS, DEMO_JOBS = 100, 10  # filled up at each start to so many credits, and for so many of the dearest
 PASSWORD_BYTES = 9
 
 
@@ -41,6 +42,7 @@ def _prepare(tx: Transaction, services: Services, password_hash: str) -> None:
         services.plan_credits.first_month(tx, known.id, known.plan)
     else:
         people.set_password(tx, known.id, password_hash)
-    missing = DEMO_CREDITS - statement.balance(tx, known.id).available
+    dearest = max(most_price(operation) for operation in services.product.operations.values())
+    missing = max(DEMO_CREDITS, DEMO_JOBS * dearest) - statement.balance(tx, known.id).available
     if missing > 0:
         ledger.grant(tx, known.id, Grant(missing, "gift", f"demo/{new_id('gft')}", "For the demo"))

@@ -37,6 +37,7 @@ def content_security_policy(bucket: str = "") -> str:
         (
             "default-src 'self'",
             f"img-src 'self' blob: data:{files}",
+            f"media-src 'self'{files}",
             f"connect-src 'self'{files}",
             "style-src 'self'",
             "script-src 'self'",

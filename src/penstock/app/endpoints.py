@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from penstock.accounts import people
+from penstock.accounts.allowances import limits_of
 from penstock.accounts.schemas import AccountView
 from penstock.app.health import Health, HealthView
 from penstock.app.operators import STAFF
-from penstock.app.wiring import Services
+from penstock.app.services import Services
 from penstock.billing.schemas import PlanView, TopUpView
 from penstock.jobs.endpoints import plan_of
 from penstock.kit.caller import Caller, MaybeCaller, RequiredCaller
@@ -19,7 +20,7 @@ from penstock.kit.errors import not_found
 from penstock.ledger import statement
 from penstock.observability import metrics
 from penstock.product.public import public
-from penstock.product.schema import BYTES_PER_MB
+from penstock.product.schema_parts import BYTES_PER_MB
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
@@ -36,6 +37,13 @@ class BrandView(BaseModel):
     support_email: str | None
 
 
+class TemplateView(BaseModel):
+    """A text to start from."""
+
+    title: str
+    text: str
+
+
 class InputView(BaseModel):
     """What an operation needs."""
 
@@ -44,6 +52,7 @@ class InputView(BaseModel):
     title: str
     required: bool
     max_characters: int | None = None
+    templates: list[TemplateView] = Field(default=[], description="texts to start from")
 
 
 class ChoiceView(BaseModel):
@@ -67,10 +76,20 @@ class OptionView(BaseModel):
     step: float | None = None
 
 
+class PriceTableView(BaseModel):
+    """What a price is made of, in credits: the sum of all, with what is charged per unit rounded up."""
+
+    base: int
+    per: dict[str, float] = Field(description="for each 1 of a range, by option")
+    by: dict[str, dict[str, int]] = Field(description="for each value of a choice or toggle, by option")
+
+
 class PriceView(BaseModel):
     """What one result costs."""
 
-    credits: int
+    credits: int = Field(description="where the price varies: the lowest")
+    varies: bool = Field(default=False, description="whether options change it; `POST /jobs/quote` says by how much")
+    table: PriceTableView | None = Field(default=None, description="null: always the same")
 
 
 class OutputView(BaseModel):
@@ -94,11 +113,21 @@ class OperationView(BaseModel):
     limitations: str | None
 
 
+class OpenIdView(BaseModel):
+    """An OpenID provider: a link to `GET /auth/openid/{id}`."""
+
+    id: str
+    title: str
+
+
 class SignInView(BaseModel):
     """How customers identify themselves."""
 
-    methods: list[str]
+    methods: list[str] = Field(description="`password`, `openid`, `clerk`, `auth0`")
+    openid: list[OpenIdView]
     anonymous: bool = Field(description="whether visitors may work before they sign up")
+    anonymous_plan: str | None = Field(description="the plan of visitors; null: the first one")
+    gift_credits: int = Field(description="credits that signing up brings, once")
 
 
 class UploadsView(BaseModel):
@@ -115,6 +144,18 @@ class FreeAmountView(BaseModel):
     min_usd: str
     max_usd: str
     credits_per_usd: int
+    show_usd: bool = Field(description="show credits as US dollars, at this rate")
+
+
+class DonationsView(BaseModel):
+    """What a donation is and does."""
+
+    min_usd: str
+    max_usd: str
+    suggested_usd: list[str]
+    plan: str = Field(description="the plan that it brings")
+    days: int | None = Field(description="for how long; null: for good")
+    prompt: str = Field(description="why to give")
 
 
 class PaymentsView(BaseModel):
@@ -139,6 +180,7 @@ class ProductView(BaseModel):
     sign_in: SignInView
     uploads: UploadsView
     payments: PaymentsView
+    donations: DonationsView | None = Field(description="null: none are taken")
 
 
 class MyCredits(BaseModel):
@@ -243,11 +285,12 @@ def _me(tx: Transaction, services: Services, caller: Caller) -> MeView:
     owned = statement.balance(tx, caller.account_id)
     product = services.product
     plan_id, plan = plan_of(product, account.plan)
+    limits = limits_of(tx, account.id, plan.limits)
     shown: dict[str, Any] = AccountView.of(account).model_dump()
     shown["plan"] = plan_id
     return MeView(
         **shown,
         plan_renews_at=optional_rfc3339(account.plan_renews_at),
         credits=MyCredits(available=owned.available, held=owned.held),
-        limits=MyLimits(**plan.limits.model_dump(), upload_bytes=product.uploads.max_mb * BYTES_PER_MB),
+        limits=MyLimits(**limits.model_dump(), upload_bytes=product.uploads.max_mb * BYTES_PER_MB),
     )

@@ -15,7 +15,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from penstock.app import migrate
-from penstock.app.wiring import LEDGER_CHORE, Services
+from penstock.app.chores import LEDGER_CHORE
+from penstock.app.services import Services
 from penstock.jobs import queue, roster, turns
 from penstock.kit.database import Transaction
 from penstock.media.bucket import Bucket, UnusableBucketError

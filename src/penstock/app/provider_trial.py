@@ -22,10 +22,11 @@ from penstock.kit.children import Children
 from penstock.kit.clock import SystemClock
 from penstock.product.adapters import ADAPTERS, WRITES
 from penstock.product.availability import ProviderState, availability
-from penstock.product.schema import Operation, Product
-from penstock.product.schema import Provider as Settings
-from penstock.providers.prices import MICRODOLLARS, token_prices
-from penstock.providers.registry import PRELOAD, open_providers
+from penstock.product.schema import Product
+from penstock.product.schema_providers import Provider as Settings
+from penstock.product.schema_work import Operation
+from penstock.providers.prices import token_prices
+from penstock.providers.registry import open_providers, preload_for
 from penstock.providers.seam import Attempt, Finished, Provider, ProviderError, Request
 from penstock.providers.surroundings import Surroundings
 from penstock.providers.vendor import Vendor, remedy_for
@@ -81,7 +82,7 @@ async def try_providers(product: Product, environment: Mapping[str, str], *, pai
         paid: also make one real call to each that answers and bills.
     """
     states = availability(product, environment).providers
-    children = Children(1, preload=PRELOAD)
+    children = Children(1, preload=preload_for(product))
     usable = [name for name, state in states.items() if state.on]
     providers = open_providers(product, usable, Surroundings(children, SystemClock(), environment))
     findings = []
@@ -192,11 +193,6 @@ def _price(settings: Settings, provider: Provider | None) -> str:
         if prices is not None:
             told.append(f"${prices[0]:f} in and ${prices[1]:f} out for a million tokens")
     return ", ".join(told) or "price unknown: set cost_usd"
-
-
-def dollars(microdollars: int) -> str:
-    """Write millionths of a US dollar as dollars."""
-    return f"${Decimal(microdollars) / MICRODOLLARS:f}"
 
 
 def _since(started: float) -> int:

@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from penstock.app.wiring import Services
+from penstock.app.services import Services
 from penstock.kit.errors import Problem
 
 BACKLOG = 2_048

@@ -6,6 +6,7 @@ import penstock.jobs.models
 import penstock.ledger.models
 import penstock.media.models
 import penstock.notify.models
+import penstock.observability.models
 import penstock.product.models  # noqa: F401 - each import declares tables
 from penstock.kit.database import metadata
 

@@ -30,7 +30,9 @@ from penstock.product.schema import Product
 
 SetPlan = Callable[[Transaction, str, str, float | None], None]
 _LOT_KINDS: dict[str, LotKind] = {"plan": "plan", "top_up": "top_up", "deposit": "deposit"}
+_BRINGS_NOTHING = frozenset({"donation", "other"})
 _LIVE = frozenset({"active", "past_due"})
+_OPEN = _LIVE | {"paused", "unpaid"}
 
 log = structlog.get_logger()
 
@@ -108,6 +110,12 @@ def standing(found: list[Subscription], product: Product, now: float) -> Subscri
     return max(graced, key=lambda each: (each.fact.period_end, each.fact.id), default=None)
 
 
+def resting(found: list[Subscription]) -> Subscription | None:
+    """Return the subscription that gives no plan now and is not over either: paused, or unpaid beyond its grace."""
+    open_ = [each for each in found if each.fact.status in _OPEN and last_line(_lines(each)) is not None]
+    return max(open_, key=lambda each: (each.fact.period_end, each.fact.id), default=None)
+
+
 def plan_in_force(subscription: Subscription) -> str | None:
     """Return the plan that is paid for: that of the line that reaches furthest."""
     line = last_line(_lines(subscription))
@@ -135,7 +143,7 @@ def _grant_due(tx: Transaction, account_id: str, with_end: tuple[Paid, float | N
     if paid.next_at is None and paid.portions:
         return paid
     due = _portions(paid)
-    flag = None if due or paid.fact.kind == "other" else "paid, but it is not known for what"
+    flag = None if due or paid.fact.kind in _BRINGS_NOTHING else "paid, but it is not known for what"
     granted, count = paid.granted, paid.portions
     for portion in due[paid.portions :]:
         if portion.due_at > tx.now and count:  # the first comes with the payment, even by a clock that is behind

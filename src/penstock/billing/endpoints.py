@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from penstock.billing.schemas import PlanLimitsView, PlanList, PlanView, TopUpList, TopUpView
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
 
 router = APIRouter(tags=["credits"])
 

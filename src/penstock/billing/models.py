@@ -103,3 +103,12 @@ webhook_events = Table(
     CheckConstraint("outcome IN ('applied', 'ignored', 'failed')", name="outcome"),
 )
 Index("ix_webhook_events_received", webhook_events.c.received_at)
+
+donation_clicks = Table(
+    "donation_clicks",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, comment="days since 1970 UTC"),
+    Column("place", Text, primary_key=True),
+)
+Index("ix_donation_clicks_day", donation_clicks.c.day)

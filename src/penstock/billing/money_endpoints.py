@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from penstock.billing import prices
+from penstock.billing.donations import donation_purchase
 from penstock.billing.endpoints import CurrentProduct
 from penstock.billing.money_schemas import (
     CheckoutPage,
@@ -22,7 +23,14 @@ from penstock.billing.money_schemas import (
     Taken,
     TestCheckoutView,
 )
-from penstock.billing.payments import Buyer, PlanPurchase, Purchase, Returns, WebhookRefusedError
+from penstock.billing.payments import (
+    Buyer,
+    PaymentUnavailableError,
+    PlanPurchase,
+    Purchase,
+    Returns,
+    WebhookRefusedError,
+)
 from penstock.billing.service import Billing
 from penstock.billing.words import cancelled, change, kept, when_cancelled
 from penstock.kit.caller import Caller, RequiredCustomer
@@ -170,11 +178,19 @@ async def take_stripe_webhook(request: Request, billing: TheBilling) -> Taken:
     return await _take(request, billing, "stripe")
 
 
+@router.post("/webhooks/polar", summary="Take a webhook of Polar")
+async def take_polar_webhook(request: Request, billing: TheBilling) -> Taken:
+    """Take an event that Polar signed, once; one that was taken before is answered the same way."""
+    return await _take(request, billing, "polar")
+
+
 async def _take(request: Request, billing: Billing, provider: str) -> Taken:
     try:
         return Taken(taken=await billing.webhook(provider, request.headers, await request.body()))
     except WebhookRefusedError as error:
         raise Problem("forbidden", f"This webhook was refused: {error}.") from error
+    except PaymentUnavailableError as error:
+        raise Problem("unavailable", "This webhook can't be read now; it must come again.") from error
 
 
 def _buyer(caller: Caller) -> Buyer:
@@ -188,7 +204,9 @@ def _purchase(product: Product, body: CheckoutRequest) -> Purchase:
         return prices.top_up_purchase(product, body.topup)
     if body.amount is not None:
         return prices.deposit_purchase(product, body.amount)
-    message = "Say what to buy: a plan, a topup or an amount."
+    if body.donation is not None:
+        return donation_purchase(product, body.donation)
+    message = "Say what to pay for: a plan, a topup, an amount or a donation."
     raise Problem("invalid_input", message, errors=[FieldError("plan", message)])
 
 

@@ -14,6 +14,7 @@ from penstock.product.schema import Product
 MAX_NAME_CHARACTERS = 40
 
 Name = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
+Amount = Annotated[Decimal, Field(gt=0, le=1_000_000, max_digits=9, decimal_places=2)]
 
 _SUBSCRIPTION_EXAMPLE: dict[str, Any] = {
     "plan": "remember",
@@ -28,20 +29,26 @@ _SUBSCRIPTION_EXAMPLE: dict[str, Any] = {
 
 
 class CheckoutRequest(BaseModel):
-    """What to buy: one of `plan`, `topup`, `amount`."""
+    """What to pay for: one of `plan`, `topup`, `amount`, `donation`."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"plan": "remember", "interval": "month"}, {"topup": "small"}, {"amount": "25.00"}]
+            "examples": [
+                {"plan": "remember", "interval": "month"},
+                {"topup": "small"},
+                {"amount": "25.00"},
+                {"donation": "10.00"},
+            ]
         }
     )
 
     plan: Name | None = None
     interval: Interval = Field(default="month", description="for a plan")
     topup: Name | None = None
-    amount: Annotated[Decimal, Field(gt=0, le=1_000_000, max_digits=9, decimal_places=2)] | None = Field(
+    amount: Amount | None = Field(
         default=None, description="US dollars, where the product sells credits for any amount"
     )
+    donation: Amount | None = Field(default=None, description="US dollars, where the product takes donations")
 
 
 class CheckoutPage(BaseModel):
@@ -67,7 +74,9 @@ class SubscriptionView(BaseModel):
 
     plan: str = Field(description="the plan that is paid for")
     title: str
-    status: Literal["active", "past_due"]
+    status: Literal["active", "past_due", "paused"] = Field(
+        description="`past_due`: the renewal is not paid, and the plan ends with its grace; `paused`: it rests"
+    )
     interval: Interval
     price_usd: str | None = Field(description="US dollars an interval by today's prices; null: not on offer any more")
     renews_at: str | None = Field(description="when it is charged next; null: it ends")
@@ -83,13 +92,20 @@ class SubscriptionView(BaseModel):
         return cls(
             plan=held.plan,
             title=held.plan if plan is None else plan.title,
-            status="past_due" if fact.status == "past_due" else "active",
+            status=_status(held),
             interval=fact.interval,
             price_usd=None if price is None else prices.dollars(price),
             renews_at=rfc3339(fact.period_end) if fact.cancel_at is None else None,
             ends_at=optional_rfc3339(fact.cancel_at),
             next_plan=held.next_plan,
         )
+
+
+def _status(held: Standing) -> Literal["active", "past_due", "paused"]:
+    status = held.subscription.fact.status
+    if status == "paused":
+        return "paused"
+    return "past_due" if status == "past_due" or held.rests else "active"
 
 
 class CancellationView(BaseModel):
@@ -125,7 +141,7 @@ class PaymentView(BaseModel):
     """One payment."""
 
     id: str
-    kind: str = Field(description="`plan`, `top_up`, `deposit` or `other`")
+    kind: str = Field(description="`plan`, `top_up`, `deposit`, `donation` or `other`")
     title: str
     status: str = Field(description="`paid`, `open` or `failed`")
     amount_usd: str = Field(examples=["7.99"])

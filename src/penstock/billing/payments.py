@@ -9,6 +9,7 @@ stood at a moment, never what to do, and `at` decides which of two is newer. Wha
 Times are seconds since 1970 UTC, money is in cents of `currency`.
 
     PaymentRefusedError        the provider won't do it, or our request was wrong; `detail` is for operators
+    PaymentDeclinedError       the customer's money did not come: another payment method may help
     PaymentUnavailableError    it did not answer, or not in a way that can be read: whether it acted is not known
     WebhookRefusedError        a webhook that is not from the provider, or not from now
 """
@@ -19,12 +20,16 @@ from typing import Literal, Protocol
 
 Interval = Literal["month", "year"]
 SubscriptionStatus = Literal["pending", "active", "past_due", "unpaid", "paused", "ended", "never_began"]
-PaymentKind = Literal["plan", "top_up", "deposit", "other"]
+PaymentKind = Literal["plan", "top_up", "deposit", "donation", "other"]
 PaymentStatus = Literal["open", "failed", "paid"]
 
 
 class PaymentRefusedError(Exception):
     """The provider refused what was asked of it."""
+
+
+class PaymentDeclinedError(PaymentRefusedError):
+    """The customer's money could not be collected, so nothing was changed."""
 
 
 class PaymentUnavailableError(Exception):
@@ -161,9 +166,9 @@ class PlanPurchase:
 
 @dataclass(frozen=True)
 class CreditPurchase:
-    """Credits paid once."""
+    """Credits paid once, or a donation, which brings none."""
 
-    kind: Literal["top_up", "deposit"]
+    kind: Literal["top_up", "deposit", "donation"]
     title: str
     credits: int
     cents: int
@@ -212,8 +217,12 @@ class Payments(Protocol):
         """Let a subscription that was to end go on."""
         ...
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
-        """Return what a webhook says. Errors: WebhookRefusedError, always before anything of it is believed."""
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
+        """Return what a webhook says.
+
+        Errors: WebhookRefusedError, always before anything of it is believed; PaymentUnavailableError: it can't be
+        read now, and must come again.
+        """
         ...
 
     def history(self, since: float) -> AsyncIterator[Fact]:

@@ -19,7 +19,8 @@ from penstock.billing.calendar import month_after, months_since
 from penstock.kit.database import Database, Transaction
 from penstock.ledger import service as ledger
 from penstock.ledger.service import Grant
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
 
 RENEW_LOOK_S = 60.0  # between two looks for plans whose month has begun
 RENEW_BATCH_ACCOUNTS = 200
@@ -43,6 +44,13 @@ class PlanCredits:
     def first_month(self, tx: Transaction, account_id: str, plan_id: str) -> None:
         """Do `begin` for somebody who has just registered: what accounts call in the transaction that makes them."""
         begin(tx, self._product(), account_id, plan_id)
+
+    def later_months(self, tx: Transaction, account_id: str, plan_id: str) -> None:
+        """Do as `first_month` for somebody whose browser has had a free month already: this one brings nothing."""
+        ledger.open_wallet(tx, account_id)
+        plan = self._product().plans.get(plan_id)
+        if plan is not None and plan.credits_month:
+            people.set_plan(tx, account_id, plan_id, month_after(tx.now, 1))
 
     async def renew(self) -> int:
         """Grant every month that has begun; returns how many accounts got credits. A chore of maintenance."""
@@ -107,8 +115,18 @@ class PlanCredits:
 
 
 def begin(tx: Transaction, product: Product, account_id: str, plan_id: str) -> None:
-    """Open the wallet of a new customer and grant the plan's first month, in the open transaction."""
+    """Open the wallet of a new customer and grant what signing up brings, in the open transaction.
+
+    Who was a visitor comes with the plan of visitors and gets that of new customers. The gift is given once for each
+    account, by its source.
+    """
     ledger.open_wallet(tx, account_id)
+    if plan_id == product.sign_in.anonymous_plan:
+        plan_id = product.default_plan
+        people.set_plan(tx, account_id, plan_id, None)
+    if product.sign_in.gift_credits:
+        gift = Grant(product.sign_in.gift_credits, "gift", f"gift/{account_id}/sign-up", "A gift for signing up")
+        ledger.grant(tx, account_id, gift)
     plan = product.plans.get(plan_id)
     if plan is not None and plan.credits_month:
         _grant_month(tx, account_id, plan, 0, tx.now)

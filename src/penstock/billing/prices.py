@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from penstock.billing.payments import CreditPurchase, Interval, PlanPurchase
 from penstock.kit.errors import FieldError, Problem
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
 
 CENTS = 100
 MONTHS_A_YEAR = 12
@@ -48,7 +49,7 @@ def top_up_purchase(product: Product, topup_id: str) -> CreditPurchase:
     topup = product.topups.get(topup_id)
     if topup is None:
         raise _invalid("topup", "There is no such top-up.")
-    return CreditPurchase("top_up", f"Top-up: {topup.credits} credits", topup.credits, cents(topup.price_usd))
+    return CreditPurchase("top_up", f"Top-up: {product.worth(topup.credits)}", topup.credits, cents(topup.price_usd))
 
 
 def deposit_purchase(product: Product, amount: Decimal) -> CreditPurchase:
@@ -61,7 +62,7 @@ def deposit_purchase(product: Product, amount: Decimal) -> CreditPurchase:
     brings = int(amount * terms.credits_per_usd)
     if brings < 1:
         raise _invalid("amount", "This amount is too small for a single credit.")
-    return CreditPurchase("deposit", f"Deposit: {brings} credits", brings, cents(amount))
+    return CreditPurchase("deposit", f"Deposit: {product.worth(brings)}", brings, cents(amount))
 
 
 def _invalid(field: str, message: str) -> Problem:

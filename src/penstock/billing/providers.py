@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from penstock.billing.payments import Payments
+from penstock.billing.polar import Polar
 from penstock.billing.stripe import Stripe
 from penstock.billing.test_checkout import TestPayments
 from penstock.kit.clock import Clock
@@ -32,4 +33,6 @@ def open_payments(
     assert terms.key_env is not None
     assert terms.webhook_secret_env is not None
     key, secret = environment[terms.key_env].strip(), environment[terms.webhook_secret_env].strip()
+    if terms.provider == "polar":
+        return Polar(key, secret, product, terms.base_url)
     return Stripe(key, secret, product, terms.base_url)

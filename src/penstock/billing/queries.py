@@ -46,6 +46,8 @@ SELECT p.account_id FROM payment_references r JOIN payments p ON p.provider = r.
 WHERE r.provider = :provider AND r.reference = :reference
 """
 
+PAYMENT_OF = "SELECT payment_id FROM payment_references WHERE provider = :provider AND reference = :reference"
+
 ACCOUNT_OF_PAYMENT = "SELECT account_id FROM payments WHERE provider = :provider AND id = :id"
 
 SUBSCRIPTION = "SELECT account_id, fact FROM subscriptions WHERE provider = :provider AND id = :id"
@@ -165,6 +167,33 @@ WHERE provider = :provider AND status = 'paid' AND account_id IS NOT NULL
     AND (flag IS NOT NULL OR (granted = 0 AND kind IN ('top_up', 'deposit')))
 ORDER BY made_at, id LIMIT :limit
 """
+
+# Money that went back is looked for under every name of a payment.
+DONATIONS_OF = """
+SELECT p.provider, p.fact, COALESCE((SELECT SUM(v.cents) FROM payment_references r
+    JOIN reversals v ON v.provider = r.provider AND v.reference = r.reference
+    WHERE r.provider = p.provider AND r.payment_id = p.id AND v.counts), 0) AS gone
+FROM payments p
+WHERE p.account_id = :account_id AND p.kind = 'donation' AND p.status = 'paid' ORDER BY p.made_at, p.provider, p.id
+"""
+
+DONATIONS_SINCE = """
+SELECT p.account_id, p.cents, COALESCE((SELECT SUM(v.cents) FROM payment_references r
+    JOIN reversals v ON v.provider = r.provider AND v.reference = r.reference
+    WHERE r.provider = p.provider AND r.payment_id = p.id AND v.counts), 0) AS gone
+FROM payments p
+WHERE p.kind = 'donation' AND p.status = 'paid' AND p.account_id IS NOT NULL AND p.made_at >= :since
+"""
+
+SET_NEXT = "UPDATE payments SET next_at = :next_at WHERE provider = :provider AND id = :id"
+
+NOTE_CLICK = """
+INSERT INTO donation_clicks (account_id, day, place) VALUES (:account_id, :day, :place) ON CONFLICT DO NOTHING
+"""
+
+CLICKED_SINCE = "SELECT COUNT(DISTINCT account_id) FROM donation_clicks WHERE day >= :day"
+
+FORGET_CLICKS = "DELETE FROM donation_clicks WHERE day < :day"
 
 SUBSCRIBED_TWICE = """
 SELECT account_id, COUNT(*) AS plans FROM subscriptions

@@ -32,16 +32,39 @@ def record(tx: Transaction, provider: str, facts: Iterable[Fact]) -> list[str]:
 
     Facts about somebody we don't know stay without an account, and change nothing.
     """
+    _one_at_a_time(tx, provider, facts := tuple(facts))
     known = [(account_of(tx, provider, fact), fact) for fact in facts]
     accounts = sorted({account for account, _ in known if account is not None})
     for wallet in accounts:  # one order of locks
         ledger.open_wallet(tx, wallet)
         ledger.lock(tx, wallet)
     for account, fact in known:
-        if account is None:
-            tx.alone(f"payment fact {provider} {fact.id}")
         _put(tx, provider, account, fact)
     return accounts
+
+
+def _one_at_a_time(tx: Transaction, provider: str, facts: tuple[Fact, ...]) -> None:
+    """Let nobody else write about the same things until this transaction ends.
+
+    A refund and its payment may come in the same instant, and neither sees what the other has not committed: so both
+    queue up for the payment here, and whoever is second finds the first one's facts. A refund knows its payment by the
+    name of the money perhaps, hence two rounds. These names are taken before any wallet and by nobody else, the second
+    round's only after the first's: no two units wait for each other.
+    """
+    for name in sorted({fact.reference for fact in facts if isinstance(fact, ReversalFact)} | _money(facts)):
+        tx.alone(f"money {provider} {name}")
+    things = {fact.id for fact in facts} | {fact.payment_id for fact in facts if isinstance(fact, ReferenceFact)}
+    for fact in facts:
+        if isinstance(fact, ReversalFact):
+            things.add(tx.value(queries.PAYMENT_OF, provider=provider, reference=fact.reference) or fact.reference)
+    for name in sorted(things):
+        tx.alone(f"payment fact {provider} {name}")
+
+
+def _money(facts: tuple[Fact, ...]) -> set[str]:
+    """Return the names of money that facts tie to a payment."""
+    references = {fact.id for fact in facts if isinstance(fact, ReferenceFact)}
+    return references | {fact.reference for fact in facts if isinstance(fact, PaymentFact) and fact.reference}
 
 
 def account_of(tx: Transaction, provider: str, fact: Fact) -> str | None:

@@ -11,11 +11,12 @@ from typing import TypeVar
 import structlog
 
 from penstock.billing import prices, queries
-from penstock.billing.apply import Subscription, plan_in_force, standing, subscriptions_of
+from penstock.billing.apply import Subscription, plan_in_force, resting, standing, subscriptions_of
 from penstock.billing.payments import (
     Buyer,
     Fact,
     Interval,
+    PaymentDeclinedError,
     PaymentFact,
     PaymentRefusedError,
     Payments,
@@ -46,12 +47,14 @@ class Standing:
         plan: the plan that is paid for.
         next_plan: the plan that the next period will be billed by, if that is another one.
         lost: credits that would be gone if it ended now; 0 where the product keeps them.
+        rests: it gives no plan for the time being: it is paused, or was not paid for too long.
     """
 
     subscription: Subscription
     plan: str
     next_plan: str | None
     lost: int
+    rests: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Billing:
     def __init__(
         self, database: Database, product: Callable[[], Product], payments: Payments | None, intake: Intake
     ) -> None:
-        self._database, self._product, self.payments, self._intake = database, product, payments, intake
+        self.database, self._product, self.payments, self._intake = database, product, payments, intake
 
     @property
     def product(self) -> Product:
@@ -105,14 +108,14 @@ class Billing:
         Errors: `wrong_state` for somebody who never paid, `unavailable`.
         """
         payments = self._provider()
-        customer = await self._database.read(_customer, payments.name, account_id)
+        customer = await self.database.read(_customer, payments.name, account_id)
         if customer is None or isinstance(payments, TestPayments):
             raise Problem("wrong_state", "There is nothing to manage yet: you have not paid for anything here.")
         return await self._asked(payments.portal(customer, back))
 
     async def standing(self, account_id: str) -> Standing | None:
-        """Return the subscription that gives somebody's plan; None where there is none."""
-        return await self._database.read(_standing, account_id, self._product())
+        """Return the subscription that gives somebody's plan, or would if it did not rest; None where there is none."""
+        return await self.database.read(_standing, account_id, self._product())
 
     async def change(self, account_id: str, plan: str, interval: Interval | None, key: str | None) -> Standing:
         """Put somebody on another plan: a dearer one at once, a cheaper one from the next period on.
@@ -138,6 +141,8 @@ class Billing:
         fact = held.subscription.fact
         product = self._product()
         purchase = prices.plan_purchase(product, plan, interval or fact.interval)
+        if held.rests:
+            raise Problem("wrong_state", "Your plan rests. Let it go on first, under payment methods; then change it.")
         if fact.cancel_at is not None:
             raise Problem("wrong_state", "Your plan is about to end. Keep it first, then change it.")
         if (plan, purchase.interval) == (held.next_plan or held.plan, fact.interval):
@@ -168,7 +173,7 @@ class Billing:
 
     async def history(self, account_id: str, before: tuple[float, str], limit: int) -> list[Entry]:
         """Return up to `limit` payments made before (time, id), newest first."""
-        return await self._database.read(_history, account_id, before, limit)
+        return await self.database.read(_history, account_id, before, limit)
 
     async def webhook(self, name: str, headers: Mapping[str, str], body: bytes) -> bool:
         """Take a webhook of the provider with a name; False for one that was taken before.
@@ -198,7 +203,7 @@ class Billing:
         if not isinstance(self.payments, TestPayments):
             return 0
         renewed = 0
-        for row in await self._database.read(_test_subscriptions):
+        for row in await self.database.read(_test_subscriptions):
             held = await self.standing(row)
             facts = () if held is None else self.payments.renew(held.subscription.fact)
             if facts:
@@ -225,10 +230,10 @@ class Billing:
 
     async def _customer(self, buyer: Buyer) -> str:
         payments = self._provider()
-        known = await self._database.read(_customer, payments.name, buyer.account_id)
+        known = await self.database.read(_customer, payments.name, buyer.account_id)
         if known is None:
             made = await self._asked(payments.customer(buyer))
-            known = await self._database.write(_keep_customer, payments.name, made, buyer.account_id)
+            known = await self.database.write(_keep_customer, payments.name, made, buyer.account_id)
         return known
 
     async def _taken(self, account_id: str, facts: Sequence[Fact]) -> Standing:
@@ -238,6 +243,10 @@ class Billing:
     async def _asked(self, question: Awaitable[T]) -> T:
         try:
             return await question
+        except PaymentDeclinedError as error:
+            log.info("payments.declined", error=str(error))
+            detail = "Your payment did not go through, so nothing was changed. Check your payment method and try again."
+            raise Problem("wrong_state", detail) from error
         except (PaymentRefusedError, PaymentUnavailableError) as error:
             log.error("payments.failed", kind=type(error).__name__, error=str(error))
             detail = "Our payment service is not answering as it should. Nothing was charged; please try again soon."
@@ -256,14 +265,16 @@ def _keep_customer(tx: Transaction, provider: str, customer_id: str, account_id:
 
 
 def _standing(tx: Transaction, account_id: str, product: Product) -> Standing | None:
-    best = standing(list(subscriptions_of(tx, account_id)), product, tx.now)
+    found = list(subscriptions_of(tx, account_id))
+    best = standing(found, product, tx.now)
+    rests, best = best is None, best or resting(found)
     plan = None if best is None else plan_in_force(best)
     if best is None or plan is None:
         return None
     following = best.fact.plan if best.fact.plan != plan else None
     forfeits = product.payments.when_cancelled == "forfeit"
     lost = statement.balance(tx, account_id).available if forfeits else 0
-    return Standing(best, plan, following, lost)
+    return Standing(best, plan, following, lost, rests)
 
 
 def _history(tx: Transaction, account_id: str, before: tuple[float, str], limit: int) -> list[Entry]:

@@ -22,7 +22,8 @@ from penstock.billing.payments import (
     Returns,
     SubscriptionFact,
 )
-from penstock.billing.stripe_wire import Answer, StripeWire, verified
+from penstock.billing.stripe_wire import StripeWire, verified
+from penstock.billing.wire import Answer
 from penstock.kit.ids import new_id
 from penstock.product.schema import Product
 
@@ -118,7 +119,7 @@ class Stripe:
         """See `Payments.resume`."""
         return await self._cancel_at_end(subscription, key, wanted=False)
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
         """See `Payments.read_webhook`."""
         event = verified(headers, body, self._secret, now)
         at, kind = float(event["created"]), str(event["type"])

@@ -23,6 +23,7 @@ from penstock.product.schema import Product
 
 Values = dict[str, Any]
 PRODUCT, ACCOUNT, KIND, CREDITS = "penstock_product", "penstock_account", "penstock_kind", "penstock_credits"
+_KINDS: dict[Any, PaymentKind] = {"deposit": "deposit", "donation": "donation"}
 TITLE = "penstock_title"
 _PLAN_REASONS = frozenset({"subscription_create", "subscription_cycle", "subscription_update"})
 _PAID_SESSIONS = frozenset({"paid", "no_payment_required"})
@@ -118,7 +119,7 @@ def of_session(values: Values, at: float, product: Product) -> Iterator[Fact]:
     metadata = values.get("metadata") or {}
     if values.get("mode") != "payment" or metadata.get(PRODUCT) != product.name:
         return
-    kind: PaymentKind = "deposit" if metadata.get(KIND) == "deposit" else "top_up"
+    kind: PaymentKind = _KINDS.get(metadata.get(KIND), "top_up")
     paid = values.get("payment_status") in _PAID_SESSIONS
     reference = values.get("payment_intent")
     yield PaymentFact(

@@ -148,7 +148,7 @@ class TestPayments:
         renewed = replace(subscription, at=now, period_start=start, period_end=end)
         return renewed, self._payment(renewed, f"test_pay_{subscription.id}_{start:.0f}", self._price(renewed), now)
 
-    def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
+    async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
         """See `Payments.read_webhook`. Errors: WebhookRefusedError: nobody sends any."""
         raise WebhookRefusedError("the test checkout sends no webhooks")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from penstock.billing import queries
-from penstock.billing.apply import SetPlan, bring_in_line
+from penstock.billing.apply import SetPlan
+from penstock.billing.donations import follow, forget_clicks
 from penstock.billing.payments import Event, Fact, Payments
 from penstock.billing.record import record
 from penstock.kit.clock import Clock
@@ -40,7 +41,7 @@ class Intake:
 
         Errors: WebhookRefusedError for one that must not be believed; anything else: it must come again.
         """
-        event = provider.read_webhook(headers, body, self._clock.now())
+        event = await provider.read_webhook(headers, body, self._clock.now())
         text = body.decode("utf-8", "replace")[:MAX_STORED_CHARACTERS].replace("\x00", "")
         try:
             fresh = await self._database.write(self.apply_event, provider.name, event, text)
@@ -69,22 +70,22 @@ class Intake:
     def apply(self, tx: Transaction, provider: str, facts: tuple[Fact, ...]) -> None:
         """Write facts down and do what follows, in the open transaction."""
         for account_id in record(tx, provider, facts):
-            bring_in_line(tx, account_id, self._product(), self._set_plan)
+            follow(tx, account_id, self._product(), self._set_plan)
 
     async def take(self, provider: str, facts: tuple[Fact, ...]) -> None:
         """Do `apply` in a transaction of its own: for what a provider answered."""
         await self._database.write(self.apply, provider, facts)
 
     async def sweep(self) -> int:
-        """Forget webhooks that can't come again, a batch at a time. A chore of maintenance."""
-        return await self._database.write(_forget)
+        """Forget webhooks that can't come again, a batch at a time, and old clicks. A chore of maintenance."""
+        return await self._database.write(_forget) + await self._database.write(forget_clicks)
 
     async def look_again(self) -> int:
         """Do for everybody what time alone has made due; returns for how many accounts. A chore of maintenance."""
         looked, after = 0, ""
         while due := await self._database.read(_due, after):
             for account_id in due:
-                await self._database.write(bring_in_line, account_id, self._product(), self._set_plan)
+                await self._database.write(follow, account_id, self._product(), self._set_plan)
             looked, after = looked + len(due), due[-1]
         return looked
 

@@ -25,7 +25,8 @@ def when_cancelled(held: Standing, product: Product) -> CancellationView:
 def cancelled(held: Standing, product: Product) -> str:
     """Say what a cancellation means."""
     title = _title(held.plan, product)
-    ends = f"{title} stays until {day(held.subscription.fact.period_end)}, and you are not charged again."
+    stays = "rests now and ends on" if held.rests else "stays until"
+    ends = f"{title} {stays} {day(held.subscription.fact.period_end)}, and you are not charged again."
     if product.payments.when_cancelled == "keep":
         return f"{ends} You keep your credits."
     return f"{ends} All credits that are left on that day are lost; today that would be {held.lost}. Use them before."

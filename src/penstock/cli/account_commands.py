@@ -4,6 +4,7 @@ They work on the database directly, beside a running server or without one.
 """
 
 import asyncio
+import getpass
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Annotated, Concatenate, ParamSpec, TypeVar
 import typer
 from rich.text import Text
 
-from penstock.accounts import emails, people, sessions
+from penstock.accounts import allowances, emails, people, sessions
 from penstock.accounts import passwords as password_rules
 from penstock.accounts.passwords import Passwords
 from penstock.app import migrate
+from penstock.app.admin_credits import MAX_GRANT_CREDITS
 from penstock.app.databases import open_database, place_of
 from penstock.app.folder import DataFolder
 from penstock.billing import plans
@@ -28,6 +30,8 @@ from penstock.kit.ids import new_id
 from penstock.ledger import service as ledger
 from penstock.ledger import statement
 from penstock.ledger.service import Grant
+from penstock.observability import audit
+from penstock.observability.audit import Actor
 from penstock.product.loading import load_product
 from penstock.product.schema import Product
 from penstock.product.versions import load_newest
@@ -35,7 +39,6 @@ from penstock.product.versions import load_newest
 FAILED = 1
 PASSWORD_BYTES = 12
 SHOWN_ENTRIES = 20
-MAX_GRANT = 1_000_000  # credits in one go: more is surely a slip of the finger
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +49,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     admin = typer.Typer(no_args_is_help=True, help="Administrators.")
     admin.command("create")(create_admin)
+    admin.command("limits")(change_limits)
     app.add_typer(admin, name="admin")
     credit = typer.Typer(no_args_is_help=True, help="Customers' credits.")
     credit.command("grant")(grant)
@@ -71,15 +75,32 @@ def create_admin(
     results().print(told if ask else Text.assemble(told, ", with the password ", (password, "bold"), "."))
 
 
+def change_limits(
+    email: Email,
+    running: Annotated[int | None, typer.Option(help="Jobs at one time; 0 for the plan's.")] = None,
+    jobs_per_hour: Annotated[int | None, typer.Option(help="Jobs in any hour; 0 for the plan's.")] = None,
+    jobs_per_day: Annotated[int | None, typer.Option(help="Jobs in any day; 0 for the plan's.")] = None,
+    data: DataDir = None,
+) -> None:
+    """Give one account limits of its own in place of its plan's, and show them."""
+    given = {"running": running, "jobs_per_hour": jobs_per_hour, "jobs_per_day": jobs_per_day}
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    own = _in_database(data, _change_limits, emails.normalise(email), changes)
+    told = ", ".join(f"{name} {value}" for name, value in own.items())
+    results().print(Text(f"Limits of its own: {told}." if own else "Its plan decides all limits."))
+
+
 def grant(
     email: Email,
-    amount: Annotated[int, typer.Argument(min=1, max=MAX_GRANT, help="How many credits.")],
-    reason: Annotated[str, typer.Option(help="What the customer reads.")] = "A gift from us",
+    amount: Annotated[int, typer.Argument(min=1, max=MAX_GRANT_CREDITS, help="How many credits.")],
+    reason: Annotated[str, typer.Option(help="Why: the customer reads it beside the credits.")],
     key: Annotated[str | None, typer.Option(help="Your own name for this: given twice, it is granted once.")] = None,
     data: DataDir = None,
 ) -> None:
-    """Give a customer credits."""
-    given = Grant(amount, "gift", f"operator/{key or new_id('gft')}", reason)
+    """Give a customer credits. The ledger keeps how many, when, why, and by whom or under which key."""
+    if not reason.strip():
+        raise Problem("invalid_input", "Say why, in words that the customer may read.")
+    given = Grant(amount, "gift", f"operator/{key or _by_whom()}", reason.strip())
     fresh, balance = _in_database(data, _grant, emails.normalise(email), given)
     done = f"Granted {amount} credits." if fresh else f"This was granted before under the key {key}: nothing changed."
     results().print(Text(f"{done} Available: {balance.available}."))
@@ -106,6 +127,10 @@ def check(data: DataDir = None) -> None:
         say_problem("\n".join(found))
         raise typer.Exit(FAILED)
     results().print(Text("Every credit is explained.", style="green"))
+
+
+def _by_whom() -> str:
+    return f"{getpass.getuser()}/{new_id('gft')}"
 
 
 def _asked_password() -> str:
@@ -143,6 +168,7 @@ def _make_admin(tx: Transaction, email: str, password_hash: str, given: Product 
         people.set_password(tx, known.id, password_hash)
         sessions.end_all(tx, known.id)
         people.set_role(tx, known.id, "admin")
+        audit.write(tx, Actor.of_machine(), "account.admin", known.id)
         return
     product = given or load_newest(tx)
     if product is None:
@@ -150,12 +176,26 @@ def _make_admin(tx: Transaction, email: str, password_hash: str, given: Product 
         raise Problem("unavailable", detail)
     made = people.register(tx, email, password_hash, product.default_plan, role="admin")
     assert made is not None
+    audit.write(tx, Actor.of_machine(), "account.admin", made.id)
     plans.begin(tx, product, made.id, made.plan)
+
+
+def _change_limits(tx: Transaction, email: str, changes: dict[str, int | None]) -> dict[str, int]:
+    account_id = _account(tx, email)
+    own = allowances.change_limits(tx, account_id, changes)
+    if changes:
+        details = {"given": changes, "own": own}
+        audit.write(tx, Actor.of_machine(), "account.limits", account_id, details=details)
+    return own
 
 
 def _grant(tx: Transaction, email: str, given: Grant) -> tuple[bool, statement.Balance]:
     account_id = _account(tx, email)
-    return ledger.grant(tx, account_id, given), statement.balance(tx, account_id)
+    fresh = ledger.grant(tx, account_id, given)
+    if fresh:
+        details = {"credits": given.amount, "source": given.source_key}
+        audit.write(tx, Actor.of_machine(), "credits.granted", account_id, reason=given.reason, details=details)
+    return fresh, statement.balance(tx, account_id)
 
 
 def _show(tx: Transaction, email: str) -> tuple[statement.Balance, list[statement.Entry]]:

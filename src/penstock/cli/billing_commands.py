@@ -10,6 +10,8 @@ from penstock.accounts import people
 from penstock.app import migrate
 from penstock.app.databases import open_database, place_of
 from penstock.app.folder import DataFolder
+from penstock.billing import prices
+from penstock.billing.donations import Conversion, conversion
 from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError
 from penstock.billing.providers import open_payments
 from penstock.billing.reconcile import DAYS, Report
@@ -17,7 +19,7 @@ from penstock.billing.reconcile import reconcile as compare
 from penstock.billing.schedule import DAY_S
 from penstock.billing.webhooks import Intake
 from penstock.cli.output import results, say_problem
-from penstock.cli.serve_commands import DataDir, ProductFile, settings_for
+from penstock.cli.serve_commands import DataDir, ProductFile, settings_for, settings_in
 from penstock.kit.clock import SystemClock
 from penstock.kit.errors import Problem
 from penstock.product.loading import load_product
@@ -33,6 +35,7 @@ def register(app: typer.Typer) -> None:
     billing = typer.Typer(no_args_is_help=True, help="Payments.")
     billing.callback()(_about)
     billing.command("reconcile")(reconcile)
+    billing.command("donations")(donations)
     app.add_typer(billing, name="billing")
 
 
@@ -43,7 +46,8 @@ def reconcile(
 ) -> None:
     """Compare payments with what was granted, mend what can be: exit code 1 if something needs a person."""
     settings, environment = settings_for(data=data)
-    product = load_product(file, environment).product
+    loaded = load_product(file, environment)
+    settings, product = settings_in(settings, loaded), loaded.product
     place = place_of(settings, DataFolder(settings.data_dir))
     if migrate.revision_of(place) != migrate.newest():
         raise Problem("unavailable", "There is no database of this version here. Run penstock migrate first.")
@@ -52,6 +56,28 @@ def reconcile(
     except (PaymentRefusedError, PaymentUnavailableError) as error:
         raise Problem("unavailable", f"The payment provider can't be compared with: {error}.") from error
     _tell(report)
+
+
+def donations(
+    file: ProductFile,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="How far to look back.")] = 30,
+    data: DataDir = None,
+) -> None:
+    """Say how many people went to the page for donations, how many gave, and how much."""
+    settings, environment = settings_for(data=data)
+    settings = settings_in(settings, load_product(file, environment))
+    found = asyncio.run(_conversion(settings, days))
+    share = f" ({found.gave / found.looked:.0%})" if found.looked else ""
+    told = f"In {days} days {found.looked} people looked and {found.gave} gave{share}: "
+    results().print(Text(f"{told}{found.donations} donations, ${prices.dollars(found.cents)}."))
+
+
+async def _conversion(settings: Settings, days: int) -> Conversion:
+    database = await open_database(settings, DataFolder(settings.data_dir))
+    try:
+        return await database.read(conversion, SystemClock().now() - days * DAY_S)
+    finally:
+        await database.close()
 
 
 def _about() -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong use or a bad product file. To add
 """
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from penstock.cli import (
     account_commands,
     billing_commands,
+    job_commands,
     product_commands,
     provider_commands,
     run_command,
@@ -33,6 +35,7 @@ COMMANDS = (
     account_commands,
     billing_commands,
     worker_commands,
+    job_commands,
 )
 
 
@@ -69,11 +72,16 @@ def make_app() -> typer.Typer:
 
     @app.callback()
     def options(
-        shown: Annotated[
+        _shown: Annotated[
             bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
         ] = False,
+        product: Annotated[
+            Path | None,
+            typer.Option(help="For commands that take no product file: the one that says where the database is."),
+        ] = None,
     ) -> None:
         """One product file in, a paid AI product out."""
+        serve_commands.NAMED_PRODUCT.set(product)
 
     for module in COMMANDS:
         module.register(app)

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from penstock.app.provider_trial import Finding, dollars, try_providers
+from penstock.app.provider_trial import Finding, try_providers
 from penstock.cli.output import results
 from penstock.cli.serve_commands import ProductFile, settings_for
 from penstock.product.loading import load_product
+from penstock.providers.prices import dollars
 
 FAILED = 1
 _COLOURS = {"answers": "green", "off": "blue", "fails": "red"}
@@ -69,7 +70,7 @@ def _cost(finding: Finding) -> str:
     assert finding.call is not None
     if finding.call.cost_microdollars is None:
         return "cost nobody knows what"
-    cost = f"cost {dollars(finding.call.cost_microdollars)}"
+    cost = f"cost ${dollars(finding.call.cost_microdollars)}"
     return f"{cost}, as the product file says" if finding.call.cost_estimated else cost
 
 

@@ -17,7 +17,8 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from penstock.app.wiring import Services, open_services
+from penstock.app.services import Services
+from penstock.app.wiring import open_services
 from penstock.cli.output import problems, results, say_problem
 from penstock.cli.serve_commands import DataDir, ProductFile, run_async, settings_for
 from penstock.jobs import queries
@@ -32,7 +33,9 @@ from penstock.media.queries import Variant
 from penstock.media.service import extension_of
 from penstock.observability.logs import configure_logging
 from penstock.product.loading import LoadedProduct, load_product
-from penstock.product.schema import Input, Operation, Option, Product
+from penstock.product.prices import price_of
+from penstock.product.schema import Product
+from penstock.product.schema_work import Input, Operation, Option
 from penstock.product.settings import Settings
 
 WRONG_USE = 2
@@ -152,8 +155,8 @@ async def _run(loaded: LoadedProduct, settings: Settings, environment: dict[str,
     await asyncio.to_thread(wish.out.mkdir, parents=True, exist_ok=True)
     async with open_services(settings, loaded, environment) as services:
         account = new_id("acc")
-        if wish.operation.price:
-            gift = Grant(wish.operation.price, "gift", f"run/{account}", "For this run")
+        if price := price_of(wish.operation, wish.options):
+            gift = Grant(price, "gift", f"run/{account}", "For this run")
             await services.database.write(ledger.grant, account, gift)
         else:
             await services.database.write(ledger.open_wallet, account)

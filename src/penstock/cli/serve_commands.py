@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +24,15 @@ from penstock.cli.output import results
 from penstock.kit.postgres_connections import shown
 from penstock.observability.logs import configure_logging
 from penstock.product.loading import LoadedProduct, load_product
-from penstock.product.settings import Settings, read_environment, read_settings
+from penstock.product.settings import Settings, at_services, read_environment, read_settings
 
 ProductFile = Annotated[Path, typer.Argument(help="The product file.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data", help="The folder for the database and the files.", file_okay=False)
 ]
+
+NAMED_PRODUCT: ContextVar[Path | None] = ContextVar("NAMED_PRODUCT", default=None)
+"""What `penstock --product` names."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +56,7 @@ def serve(
     """Serve a product: its web app, its HTTP interface, and the work itself."""
     settings, environment = settings_for(data=data, host=host, port=port)
     loaded = load_product(file, environment)
+    settings = settings_in(settings, loaded)
     configure_logging(settings.log_format, settings.log_level)
     run_async(_serve(file, loaded, settings, environment, demo=demo, works=works))
 
@@ -60,6 +65,7 @@ def worker(file: ProductFile, data: DataDir = None) -> None:
     """Only run jobs, beside servers on the same database: the one in the data folder, or PostgreSQL."""
     settings, environment = settings_for(data=data)
     loaded = load_product(file, environment)
+    settings = settings_in(settings, loaded)
     configure_logging(settings.log_format, settings.log_level)
     run_async(_work(loaded, settings, environment))
 
@@ -83,11 +89,21 @@ def openapi() -> None:
 def settings_for(
     *, data: Path | None = None, host: str | None = None, port: int | None = None
 ) -> tuple[Settings, dict[str, str]]:
-    """Return the settings of this process with what was given on the command line, and its environment."""
+    """Return the settings of this process with what was given on the command line, and its environment.
+
+    `penstock --product FILE` names a product file for its `[services]`, where a command takes none by itself.
+    """
     environment = read_environment(Path.cwd(), os.environ)
     given = {name: value for name, value in (("data_dir", data), ("host", host), ("port", port)) if value is not None}
     changed: dict[str, Any] = dict(given)
-    return replace(read_settings(environment), **changed), environment
+    settings = replace(read_settings(environment), **changed)
+    named = NAMED_PRODUCT.get()
+    return (settings if named is None else settings_in(settings, load_product(named, environment))), environment
+
+
+def settings_in(settings: Settings, loaded: LoadedProduct) -> Settings:
+    """Return settings with the addresses of services that a product file names."""
+    return at_services(settings, loaded.product.services)
 
 
 def run_async(main: Coroutine[Any, Any, None]) -> None:

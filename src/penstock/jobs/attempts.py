@@ -1,6 +1,7 @@
 """Attempts: what providers that bill were asked to do, written down so that no crash makes a job pay twice.
 
     open_attempt (sending) -> note_reference (submitted) -> close_attempt (finished | failed)
+                              ask_again (sending once more, `calls` 2) -> close_attempt
 
 A row is there before the request is. Whoever takes a job over reads what was begun (`begun_before`): work with a
 reference is polled again, and anything else that was perhaps paid for is not sent a second time unless the operation
@@ -29,6 +30,23 @@ def open_attempt(tx: Transaction, job: Claimed, provider: str, *, billed: bool =
         capacity.reserve(tx, job.id, job.fence, provider, limits)
     if billed:
         tx.run(queries.OPEN_ATTEMPT, job_id=job.id, number=job.fence, provider=provider, now=tx.now)
+
+
+def ask_again(tx: Transaction, job: Claimed, provider: str, *, billed: bool = True) -> None:
+    """Write down that the provider is about to be shown what is wrong with its answer: a call of its own.
+
+    From here on nobody knows again what was billed, until the attempt is closed once more. What the calls cost adds up.
+
+    Errors:
+        FencedError if somebody else holds the job; NoRoomError if the provider can take no more now.
+    """
+    if not queue.still_held(tx, job.id, job.fence):
+        raise FencedError(job.id)
+    limits = job.product.providers[provider].limits
+    if limits is not None:
+        capacity.reserve_again(tx, job.id, job.fence, provider, limits)
+    if billed:
+        tx.run(queries.ASK_AGAIN, job_id=job.id, number=job.fence, provider=provider)
 
 
 def note_reference(tx: Transaction, job: Claimed, provider: str, reference: str) -> None:
@@ -76,7 +94,7 @@ def _close(  # noqa: PLR0917 - the columns of one row
 ) -> None:
     ended = finished if finished is not None else error
     assert ended is not None, "an attempt ends with an answer or with an error"
-    capacity.settle_up(tx, job.id, job.fence, provider, ended.tokens, error)
+    capacity.settle_up(tx, job.id, job.fence, provider, ended.tokens, _full_until(error, finished))
     tx.run(
         queries.CLOSE_ATTEMPT,
         job_id=job.id,
@@ -91,3 +109,10 @@ def _close(  # noqa: PLR0917 - the columns of one row
         started_at=started,
         now=tx.now,
     )
+
+
+def _full_until(error: ProviderError | None, finished: Finished | None) -> float | None:
+    """Return until when the provider takes no more, as its refusal or its answer says."""
+    if error is not None and error.kind == "limited":
+        return error.until
+    return None if finished is None else finished.full_until

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.order import Order
 from penstock.kit.database import Row, Transaction
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
 
 GOES_FIRST = -1.0  # the rank of a job that needs no provider: before every moment
 KEEP_S = 30 * 86_400.0  # a result that nobody has asked for again for so long is found no more
@@ -59,10 +60,10 @@ def find(tx: Transaction, flow: Flow, order: Order, product: Product) -> Known:
     """Look for the result of an identical request that can still be given."""
     key = _key(tx, flow, order, product)
     if key is None:
-        return Known(None, None, order.operation.price)
+        return Known(None, None, order.price)
     source: str | None = tx.value(FIND, key=key)
     if source is None or not _can_be_given(tx, flow, source):
-        return Known(key, None, order.operation.price)
+        return Known(key, None, order.price)
     return Known(key, source, order.operation.cache_price)
 
 

@@ -15,7 +15,8 @@ import structlog
 
 from penstock.kit.database import Row, Transaction
 from penstock.observability import metrics
-from penstock.product.schema import Product, ProviderLimits
+from penstock.product.schema import Product
+from penstock.product.schema_providers import ProviderLimits
 from penstock.providers.seam import ProviderError
 
 WINDOW_S = 61.0
@@ -52,8 +53,8 @@ SELECT COUNT(*) FROM reservations JOIN jobs ON jobs.id = reservations.job_id AND
 WHERE reservations.provider = :provider AND reservations.done_at IS NULL AND jobs.state = 'running'
 """
 
-MOST_TOKENS = """
-SELECT MAX(tokens) FROM (
+TOKENS = """
+SELECT MAX(tokens) AS most, AVG(tokens) AS mean FROM (
     SELECT tokens FROM reservations WHERE provider = :provider AND done_at IS NOT NULL AND measured
     ORDER BY taken_at DESC LIMIT :limit
 ) AS recent
@@ -64,6 +65,12 @@ INSERT INTO reservations (job_id, fence, provider, taken_at, tokens, measured)
 VALUES (:job_id, :fence, :provider, :now, :tokens, false)
 ON CONFLICT (job_id, fence, provider) DO UPDATE
 SET taken_at = excluded.taken_at, tokens = excluded.tokens, measured = false, done_at = NULL
+"""
+
+# A request that is over makes room for another one of the same attempt: it goes on counting in its minute, under a
+# fence that no job ever has.
+SET_ASIDE = """
+UPDATE reservations SET fence = -fence WHERE job_id = :job_id AND fence = :fence AND provider = :provider
 """
 
 SETTLE_UP = """
@@ -109,6 +116,22 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """What one request uses: `most`, which is reserved for it while it runs, and on average."""
+
+    most: int
+    mean: float
+
+    def window(self, duration_s: float) -> float:
+        """Return the tokens of a request's part in a window, on average, while such requests follow each other.
+
+        Args:
+            duration_s: seconds that a request takes and its reservation stands.
+        """
+        return self.mean + (self.most - self.mean) * min(1.0, duration_s / WINDOW_S)
+
+
+@dataclass(frozen=True)
 class Outlook:
     """What a provider can take: `room` requests at once, then `per_s` a second; nothing before `closed_until`.
 
@@ -145,15 +168,23 @@ def wait_for_room(route: Collection[Outlook], ahead: int, now: float) -> float:
 def _pace(tx: Transaction, name: str, limits: ProviderLimits, duration_s: float) -> tuple[int, float]:
     """Return how many requests a provider can take at once, and how many a second from then on."""
     shares = room(tx, name, limits).shares
-    each = max(1, usual_tokens(tx, name, limits)) if limits.tokens_per_minute is not None else 1
     sizes = {
         "requests_per_minute": (limits.requests_per_minute, WINDOW_S),
-        "tokens_per_minute": (limits.tokens_per_minute and limits.tokens_per_minute / each, WINDOW_S),
+        "tokens_per_minute": (_requests_in_tokens(tx, name, limits, duration_s), WINDOW_S),
         "concurrency": (limits.concurrency, duration_s),
     }
     known = [(size, size * (1 - shares[limit]), span_s) for limit, (size, span_s) in sizes.items() if size is not None]
     at_once = min((free for _, free, _ in known), default=ANY_NUMBER)
     return max(0, int(at_once)), min((size / span_s for size, _, span_s in known), default=ANY_NUMBER)
+
+
+def _requests_in_tokens(tx: Transaction, name: str, limits: ProviderLimits, duration_s: float) -> float | None:
+    """Return how many requests of usual size the tokens of a minute are enough for; None where they aren't limited."""
+    if limits.tokens_per_minute is None:
+        return None
+    used = tokens_of(tx, name, limits)
+    unused = used.most / 2  # too little for the next request, on average
+    return max(1.0, (limits.tokens_per_minute - unused) / max(1.0, used.window(duration_s)))
 
 
 def blocked(
@@ -188,7 +219,7 @@ def room(tx: Transaction, provider: str, limits: ProviderLimits, wanted: int | N
     if limits.requests_per_minute is not None:
         shares["requests_per_minute"] = used["requests"] / limits.requests_per_minute
     if limits.tokens_per_minute is not None:
-        each = usual_tokens(tx, provider, limits) if wanted is None else wanted
+        each = tokens_of(tx, provider, limits).most if wanted is None else wanted
         fits = used["tokens"] + min(each, limits.tokens_per_minute) <= limits.tokens_per_minute
         share = used["tokens"] / limits.tokens_per_minute
         shares["tokens_per_minute"] = min(share, 0.999) if fits else max(share, 1.0)
@@ -198,13 +229,16 @@ def room(tx: Transaction, provider: str, limits: ProviderLimits, wanted: int | N
     return Room(shares, free_at)
 
 
-def usual_tokens(tx: Transaction, provider: str, limits: ProviderLimits) -> int:
-    """Return the tokens to reserve for one request: the most of the recent ones, or what the file expects.
+def tokens_of(tx: Transaction, provider: str, limits: ProviderLimits) -> Tokens:
+    """Return what recent requests used, or what the file expects while none has been measured.
 
-    Any smaller quantile is exceeded now and then by requests under way together, and then the provider refuses.
+    The most of them is reserved: any smaller quantile is exceeded now and then by requests under way together, and
+    then the provider refuses.
     """
-    most = tx.value(MOST_TOKENS, provider=provider, limit=RECENT_REQUESTS)
-    return limits.tokens_each if most is None else int(most)
+    recent: Row = tx.one(TOKENS, provider=provider, limit=RECENT_REQUESTS) or {}
+    if recent["most"] is None:
+        return Tokens(limits.tokens_each, limits.tokens_each)
+    return Tokens(int(recent["most"]), float(recent["mean"]))
 
 
 def reserve(tx: Transaction, job_id: str, fence: int, provider: str, limits: ProviderLimits) -> None:
@@ -212,7 +246,7 @@ def reserve(tx: Transaction, job_id: str, fence: int, provider: str, limits: Pro
     paused_until = float(tx.value(LOCK_PROVIDER, provider=provider))
     if paused_until > tx.now:
         raise NoRoomError(f"{provider} said: too many requests; pausing", paused_until)
-    tokens = 0 if limits.tokens_per_minute is None else usual_tokens(tx, provider, limits)
+    tokens = 0 if limits.tokens_per_minute is None else tokens_of(tx, provider, limits).most
     before = room(tx, provider, limits, tokens)
     if before.full:
         raise NoRoomError(f"{provider} is full: {', '.join(before.full)}", before.free_at)
@@ -222,17 +256,24 @@ def reserve(tx: Transaction, job_id: str, fence: int, provider: str, limits: Pro
 
 
 def settle_up(
-    tx: Transaction, job_id: str, fence: int, provider: str, tokens: int | None, error: ProviderError | None
+    tx: Transaction, job_id: str, fence: int, provider: str, tokens: int | None, full_until: float | None
 ) -> None:
     """Correct what was reserved to what was used, and remember a provider's own "too many" for everybody.
 
     Args:
         tokens: what the provider says it used; None leaves what was reserved.
+        full_until: until when the provider takes no more, by its own word, in seconds since 1970 UTC.
     """
     measured = tokens is not None
     tx.run(SETTLE_UP, job_id=job_id, fence=fence, provider=provider, now=tx.now, tokens=tokens, measured=measured)
-    if error is not None and error.kind == "limited" and error.until is not None:
-        tx.run(PAUSE, provider=provider, until=error.until)
+    if full_until is not None:
+        tx.run(PAUSE, provider=provider, until=full_until)
+
+
+def reserve_again(tx: Transaction, job_id: str, fence: int, provider: str, limits: ProviderLimits) -> None:
+    """Take room for another request of the same attempt; the one before is over. Errors: NoRoomError."""
+    tx.run(SET_ASIDE, job_id=job_id, fence=fence, provider=provider)
+    reserve(tx, job_id, fence, provider, limits)
 
 
 def carry_over(tx: Transaction, job_id: str, before: int, fence: int, provider: str) -> None:

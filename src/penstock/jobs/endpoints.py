@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from penstock.accounts.allowances import limits_of
 from penstock.jobs import control, view
 from penstock.jobs.flow import Flow
 from penstock.jobs.live import MAX_EVENT_ID
@@ -17,13 +18,15 @@ from penstock.jobs.schemas import MAX_NAME_CHARACTERS, JobPage, JobRequest, JobV
 from penstock.jobs.states import Status
 from penstock.jobs.stream import Streams, job_events
 from penstock.jobs.submit import Submitted, submit
-from penstock.jobs.usage import limit_headers, shown_limits, used_by
+from penstock.jobs.usage import Used, limit_headers, shown_limits, tokens_of, used_by
 from penstock.jobs.view import JobFilter
 from penstock.kit import extra_headers
 from penstock.kit.caller import Caller, MaybeCaller, RequiredCaller, sign_in_required
 from penstock.kit.cursors import MAX_CURSOR_CHARACTERS
+from penstock.kit.database import Transaction
 from penstock.kit.errors import Problem
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan, PlanLimits
 
 DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS = 20, 100
 STRANGER = "nobody"  # whose quote it is when nobody is signed in; no account has this id
@@ -75,7 +78,7 @@ async def quote_job(flow: TheFlow, caller: MaybeCaller, body: JobRequest) -> Quo
     if caller is None:
         if not product.sign_in.anonymous:
             raise sign_in_required()
-        stranger = Caller(STRANGER, product.default_plan, visitor=True)
+        stranger = Caller(STRANGER, product.visitor_plan, visitor=True)
         return await flow.database.read(view.quote_of, flow, _order(flow, stranger, body, None), known=False)
     return await flow.database.read(view.quote_of, flow, _order(flow, caller, body, None), known=True)
 
@@ -170,10 +173,17 @@ async def follow_job(
 
 @router.get("/usage", summary="Show what is used of one's plan")
 async def show_usage(flow: TheFlow, caller: RequiredCaller) -> UsageView:
-    """Return jobs per hour and day, and those under way, beside what the plan allows."""
-    used = await flow.database.read(used_by, caller.account_id)
-    plan_id, plan = plan_of(flow.products.current(), caller.plan)
-    return UsageView(plan=plan_id, tokens=None, **shown_limits(used, plan.limits).model_dump())
+    """Return jobs per hour and day, and those under way, beside what the plan allows; and tokens, of texts."""
+    product = flow.products.current()
+    plan_id, plan = plan_of(product, caller.plan)
+    used, limits = await flow.database.read(_used_of, caller.account_id, plan.limits)
+    writes = any(operation.output == "text" for operation in product.operations.values())
+    tokens = await flow.database.read(tokens_of, caller.account_id) if writes else None
+    return UsageView(plan=plan_id, tokens=tokens, **shown_limits(used, limits).model_dump())
+
+
+def _used_of(tx: Transaction, account_id: str, limits: PlanLimits) -> tuple[Used, PlanLimits]:
+    return used_by(tx, account_id), limits_of(tx, account_id, limits)
 
 
 def plan_of(product: Product, plan_id: str) -> tuple[str, Plan]:
@@ -215,9 +225,8 @@ async def _accepted(request: Request, response: Response, flow: Flow, caller: Ca
 async def _note_limits(
     request: Request, flow: Flow, account_id: str, plan_id: str, problem: Problem | None = None
 ) -> None:
-    """Tell in headers what is left of a plan's jobs, where the plan counts them."""
+    """Tell in headers what is left of an account's jobs, where they are counted."""
     limits = plan_of(flow.products.current(), plan_id)[1].limits
-    counts = limits.jobs_per_hour is not None or limits.jobs_per_day is not None
-    if counts and (problem is None or problem.code == "plan_limit"):
-        used = await flow.database.read(used_by, account_id)
+    if problem is None or problem.code == "plan_limit":
+        used, limits = await flow.database.read(_used_of, account_id, limits)
         extra_headers.add(request, limit_headers(used, limits))

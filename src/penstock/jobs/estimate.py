@@ -7,6 +7,7 @@ writes down what it expected; the range is learnt from that sample.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from penstock.accounts.allowances import limits_of
 from penstock.jobs import capacity, queries, queue, roster
 from penstock.jobs.capacity import Outlook
 from penstock.jobs.wait import Line, Record, Seen, predicted_wait
@@ -99,7 +100,7 @@ class Estimator:
             slots=learnt.slots,
             duration_s=learnt.duration_s,
             own_ahead=int(tx.value(queries.OWN_AHEAD, account_id=waiter.account_id, rank=waiter.rank, limit=OWN_LIMIT)),
-            own_limit=plan.limits.running,
+            own_limit=limits_of(tx, waiter.account_id, plan.limits).running,
             overtaking=[
                 (coming, max(0.0, waiter.rank + other.head_start_s - tx.now))
                 for name, other in product.plans.items()

@@ -13,7 +13,9 @@ from penstock.kit.database import Database, Transaction
 from penstock.kit.hints import Hints
 from penstock.kit.patience import Patient
 from penstock.notify.live import Hub
-from penstock.product.schema import Operation, Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
+from penstock.product.schema_work import Operation
 from penstock.providers.seam import Finished, Provider
 
 READY, CANCEL = "ready", "cancel"  # topics of hints: there is work; a job that runs is to stop

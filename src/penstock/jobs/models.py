@@ -99,6 +99,7 @@ attempts = Table(
         comment="the provider did not report it",
     ),
     Column("tokens", BigInteger, comment="in and out, as the provider reports them"),
+    Column("calls", Integer, nullable=False, server_default="1", comment="requests sent; cost and tokens are of all"),
     CheckConstraint("state IN ('sending', 'submitted', 'finished', 'failed')", name="state"),
 )
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.kit.errors import FieldError, Problem
-from penstock.product.schema import Input, Operation, Option, Product
+from penstock.product.prices import price_of
+from penstock.product.schema import Product
+from penstock.product.schema_work import Input, Operation, Option
 
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 
@@ -25,6 +27,11 @@ class Order:
     options: Mapping[str, Any]
     idempotency_key: str | None
     fingerprint: str
+
+    @property
+    def price(self) -> int:
+        """What the work costs with these options, in credits."""
+        return price_of(self.operation, self.options)
 
 
 def read_order(  # noqa: PLR0913 - these are the parts of one request

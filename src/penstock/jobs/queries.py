@@ -9,6 +9,12 @@ INSERT INTO idempotency (account_id, key, fingerprint, job_id, created_at)
 VALUES (:account_id, :key, :fingerprint, :job_id, :now)
 """
 
+# Of the jobs that an account submitted since: what models say they read and wrote for them.
+TOKENS_SINCE = """
+SELECT COALESCE(SUM(attempts.tokens), 0) FROM jobs JOIN attempts ON attempts.job_id = jobs.id
+WHERE jobs.account_id = :account_id AND jobs.created_at > :since
+"""
+
 DELETE_OLD_KEYS = """
 DELETE FROM idempotency WHERE (account_id, key) IN (
     SELECT account_id, key FROM idempotency WHERE created_at < :before ORDER BY created_at LIMIT :limit)
@@ -73,6 +79,11 @@ INSERT INTO attempts (job_id, number, provider, state, started_at)
 VALUES (:job_id, :number, :provider, 'sending', :now)
 """
 
+ASK_AGAIN = """
+UPDATE attempts SET state = 'sending', calls = calls + 1, finished_at = NULL
+WHERE job_id = :job_id AND number = :number AND provider = :provider AND state = 'finished'
+"""
+
 ATTEMPT_SUBMITTED = """
 UPDATE attempts SET state = 'submitted', reference = :reference
 WHERE job_id = :job_id AND number = :number AND provider = :provider AND state = 'sending'
@@ -85,10 +96,15 @@ VALUES (:job_id, :number, :provider, :state, :failure, :detail, :cost_microdolla
     :started_at, :now)
 ON CONFLICT (job_id, number, provider) DO UPDATE SET state = excluded.state, failure = excluded.failure,
     detail = excluded.detail, finished_at = excluded.finished_at,
-    cost_microdollars = COALESCE(excluded.cost_microdollars, attempts.cost_microdollars),
-    cost_estimated = CASE WHEN excluded.cost_microdollars IS NULL
-        THEN attempts.cost_estimated ELSE excluded.cost_estimated END,
-    tokens = COALESCE(excluded.tokens, attempts.tokens)
+    cost_microdollars = CASE WHEN excluded.cost_microdollars IS NULL THEN attempts.cost_microdollars
+        WHEN attempts.calls > 1 THEN COALESCE(attempts.cost_microdollars, 0) + excluded.cost_microdollars
+        ELSE excluded.cost_microdollars END,
+    cost_estimated = CASE WHEN excluded.cost_microdollars IS NULL THEN attempts.cost_estimated
+        WHEN attempts.calls > 1 THEN attempts.cost_estimated OR excluded.cost_estimated
+        ELSE excluded.cost_estimated END,
+    tokens = CASE WHEN excluded.tokens IS NULL THEN attempts.tokens
+        WHEN attempts.calls > 1 THEN COALESCE(attempts.tokens, 0) + excluded.tokens
+        ELSE excluded.tokens END
 """
 
 # What was begun and never closed: newest first.
@@ -104,10 +120,11 @@ SELECT number, provider, state, reference FROM attempts
 WHERE job_id = :job_id AND number < :fence AND (state <> 'failed' OR failure = 'unknown') ORDER BY number DESC LIMIT 10
 """
 
-# What a job's attempts have cost; `perhaps` where a provider was asked and nobody knows whether it bills.
+# What a job's attempts have cost; `perhaps` where a provider was asked and nobody knows whether it bills. Of several
+# calls the last one may be what nobody knows of.
 SPENT = """
-SELECT provider, cost_microdollars,
-    cost_microdollars IS NULL AND (state <> 'failed' OR failure = 'unknown') AS perhaps
+SELECT provider, cost_microdollars, (cost_microdollars IS NULL AND (state <> 'failed' OR failure = 'unknown'))
+    OR (calls > 1 AND (state = 'sending' OR failure = 'unknown')) AS perhaps
 FROM attempts WHERE job_id = :job_id
 """
 
@@ -123,8 +140,8 @@ SELECT AVG(recent.cost_microdollars) FROM (
 """
 
 ATTEMPTS = """
-SELECT number, provider, state, reference, failure, detail, cost_microdollars, cost_estimated, tokens, started_at,
-    finished_at
+SELECT number, provider, state, reference, failure, detail, cost_microdollars, cost_estimated, tokens, calls,
+    started_at, finished_at
 FROM attempts WHERE job_id = :job_id ORDER BY started_at, number LIMIT 100
 """
 

@@ -82,15 +82,23 @@ UPDATE jobs SET stage = :stage, progress = :progress, provider = COALESCE(:provi
 WHERE id = :id AND fence = :fence AND state = 'running'
 """
 
-FINISH = """
-UPDATE jobs SET state = :state, lease_until = NULL, finished_at = :now, result_id = :result_id, output = :output,
-    error = :error, provider = COALESCE(:provider, provider), route_why = COALESCE(:route_why, route_why)
-WHERE id = :id AND fence = :fence AND state = 'running' RETURNING id
+# With the plan of the customer's next waiting job, whom the end of this one may let in; it may be this one's own.
+_NEXT_PLAN = """
+RETURNING (SELECT w.plan FROM jobs w WHERE w.account_id = jobs.account_id AND w.state = 'waiting'
+    ORDER BY w.rank LIMIT 1) AS next_plan
 """
 
-# A job whose customer has asked to stop it doesn't go back: it ends (`settle.give_back`).
+FINISH = f"""
+UPDATE jobs SET state = :state, lease_until = NULL, finished_at = :now, result_id = :result_id, output = :output,
+    error = :error, provider = COALESCE(:provider, provider), route_why = COALESCE(:route_why, route_why)
+WHERE id = :id AND fence = :fence AND state = 'running' {_NEXT_PLAN}
+"""  # noqa: S608 - constants of ours
+
+# A job whose customer has asked to stop it doesn't go back: it ends (`settle.give_back`). One whose only try doesn't
+# count has not started: its wait goes on, and how long it took is measured from its real start.
 REQUEUE = """
 UPDATE jobs SET state = 'ready', lease_until = NULL, worker = NULL, run_at = :run_at, attempts = attempts - :unspent,
+    started_at = CASE WHEN attempts = :unspent THEN NULL ELSE started_at END,
     route_why = COALESCE(:route_why, route_why)
 WHERE id = :id AND fence = :fence AND state = 'running' AND cancel_requested = false RETURNING id
 """
@@ -106,14 +114,10 @@ UPDATE jobs SET state = 'ready' WHERE state = 'waiting' AND id IN (
     SELECT id FROM jobs WHERE account_id = :account_id AND state = 'waiting' ORDER BY rank LIMIT :room)
 """
 
-NEXT_WAITING_PLAN = """
-SELECT plan FROM jobs WHERE account_id = :account_id AND state = 'waiting' ORDER BY rank LIMIT 1
-"""
-
-LEAVE_QUEUE = """
+LEAVE_QUEUE = f"""
 UPDATE jobs SET state = :state, finished_at = :now, error = :error
-WHERE id = :id AND state IN ('waiting', 'ready') RETURNING id
-"""
+WHERE id = :id AND state IN ('waiting', 'ready') {_NEXT_PLAN}
+"""  # noqa: S608 - constants of ours
 
 REQUEST_CANCEL = "UPDATE jobs SET cancel_requested = true WHERE id = :id AND state = 'running'"
 
@@ -183,10 +187,13 @@ def renew(tx: Transaction, worker: str, held: Iterable[tuple[str, int]]) -> dict
     return renewed
 
 
-def finish(tx: Transaction, job_id: str, fence: int, state: str, **outcome: Any) -> bool:
-    """Move a running job to a final state; False if this fence no longer holds it."""
+def finish(tx: Transaction, job_id: str, fence: int, state: str, **outcome: Any) -> Row | None:
+    """Move a running job to a final state; None if this fence no longer holds it.
+
+    Returns `next_plan`: the plan of the customer's next waiting job, or None when nothing waits.
+    """
     fields = {"result_id": None, "output": None, "error": None, "provider": None, "route_why": None, **outcome}
-    return tx.one(FINISH, id=job_id, fence=fence, state=state, now=tx.now, **fields) is not None
+    return tx.one(FINISH, id=job_id, fence=fence, state=state, now=tx.now, **fields)
 
 
 def still_held(tx: Transaction, job_id: str, fence: int) -> bool:
@@ -217,20 +224,14 @@ def still_lost(tx: Transaction, job_id: str, fence: int) -> bool:
     return tx.one(STILL_LOST[tx.dialect], id=job_id, fence=fence, now=tx.now) is not None
 
 
-def leave_queue(tx: Transaction, job_id: str, state: str, error: str | None) -> bool:
-    """Cancel or expire a queued job; False if it has started or ended meanwhile."""
-    return tx.one(LEAVE_QUEUE, id=job_id, state=state, now=tx.now, error=error) is not None
+def leave_queue(tx: Transaction, job_id: str, state: str, error: str | None) -> Row | None:
+    """Cancel or expire a queued job; None if it has started or ended meanwhile. Returns what `finish` does."""
+    return tx.one(LEAVE_QUEUE, id=job_id, state=state, now=tx.now, error=error)
 
 
 def active(tx: Transaction, account_id: str, limit: int) -> int:
     """Return how many jobs of the customer are ready or running, counted up to `limit`."""
     return int(tx.value(ACTIVE, account_id=account_id, limit=limit))
-
-
-def next_waiting_plan(tx: Transaction, account_id: str) -> str | None:
-    """Return the plan of the customer's next waiting job; None when nothing waits."""
-    plan: str | None = tx.value(NEXT_WAITING_PLAN, account_id=account_id)
-    return plan
 
 
 def promote(tx: Transaction, account_id: str, limit: int) -> int:

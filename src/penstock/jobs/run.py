@@ -13,12 +13,14 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from penstock.jobs import cache, costs
 from penstock.jobs.attempts import (
+    ask_again,
     begun_before,
     close_attempt,
     close_begun,
@@ -35,7 +37,18 @@ from penstock.jobs.settle import Ending, give_back, settle_failure, settle_succe
 from penstock.kit.checkpoints import checkpoint
 from penstock.kit.database import DatabaseUnavailableError, Row
 from penstock.providers.route import FAILS_OVER, RETRIED, Breaker, Choice, choose, nothing_left, ordered
-from penstock.providers.seam import Attempt, FailureKind, Finished, Provider, ProviderError, Request, Submitted
+from penstock.providers.seam import (
+    Attempt,
+    FailureKind,
+    Finished,
+    FlawedError,
+    Mender,
+    Provider,
+    ProviderError,
+    Request,
+    Submitted,
+    UnfitError,
+)
 
 POLL_FIRST_S, POLL_MOST_S, POLL_GROWTH = 0.5, 5.0, 1.5
 CANCEL_S = 10.0  # how long a provider may take to stop work; a customer's cancellation waits no longer
@@ -108,15 +121,15 @@ class Runner:
                 finished = await self._attempt(job, self._flow.providers[name], request, progress)
                 if finished.outputs:
                     progress.report("finishing", PROVIDED)
-                delivery = await self._flow.studio.finish(job, finished, request.folder)
+                delivery = await self._checked(job, self._flow.providers[name], request, finished, progress)
             except ProviderError as error:
-                level = logging.INFO if isinstance(error, NoRoomError) else logging.WARNING
+                level = logging.INFO if isinstance(error, NoRoomError | UnfitError) else logging.WARNING
                 log.log(level, "provider.failed", job=job.id, provider=name, kind=error.kind, detail=error.detail)
                 if finished is not None and error.kind in RETRIED:
                     self._count(name, None)
                     raise  # a good answer that we could not store: asking somebody else would only pay again
                 self._count(name, error)
-                if error.kind not in FAILS_OVER:
+                if error.kind not in FAILS_OVER and not isinstance(error, UnfitError):
                     raise
                 if finished is not None:  # a bad answer was no answer: not to be found again after a crash
                     await self._flow.lasting.write(close_attempt, job, name, self._flow.clock.now(), error, None)
@@ -125,6 +138,31 @@ class Runner:
                 self._count(name, None)
                 return delivery
         raise nothing_left(list(failed.values()), choices[-1])
+
+    async def _checked(
+        self, job: Claimed, provider: Provider, request: Request, finished: Finished, progress: ProgressWriter
+    ) -> Delivery:
+        """Return what is delivered of an answer; of a flawed one, what the provider makes of the complaint, once."""
+        try:
+            return await self._flow.studio.finish(job, finished, request.folder)
+        except FlawedError as flaw:
+            log.info("provider.flawed", job=job.id, provider=provider.name, detail=flaw.detail)
+            if not isinstance(provider, Mender) or provider.name in await self._too_dear(job):
+                raise
+            progress.report("mending", PROVIDED)
+            mended = await self._mended(job, provider, replace(request, draft=flaw.draft), progress, flaw)
+            return await self._flow.studio.finish(job, mended, request.folder)
+
+    async def _mended(
+        self, job: Claimed, provider: Provider, request: Request, progress: ProgressWriter, flaw: FlawedError
+    ) -> Finished:
+        """Show a provider what is wrong with its answer: a call like the first, and written down like it."""
+        try:
+            return await self._attempt(job, provider, request, progress, again=True)
+        except ProviderError as error:
+            if error.kind in FAILS_OVER:  # that one call more came to nothing leaves the flaw as it was
+                raise flaw from error
+            raise
 
     async def _next(
         self, job: Claimed, route: Sequence[str], failed: Mapping[str, ProviderError], choices: list[Choice]
@@ -162,13 +200,20 @@ class Runner:
             prompt = fill(prompt, chosen | dict.fromkeys(written, "") | texts)
         return Request(job.id, job.operation.task, pictures, texts, job.options, prompt, folder)
 
-    async def _attempt(self, job: Claimed, provider: Provider, request: Request, progress: ProgressWriter) -> Finished:
-        """Send the work to one provider and wait for its end, with the attempt written down where it may cost."""
+    async def _attempt(
+        self, job: Claimed, provider: Provider, request: Request, progress: ProgressWriter, *, again: bool = False
+    ) -> Finished:
+        """Send the work to one provider and wait for its end, with the attempt written down where it may cost.
+
+        Args:
+            again: another call of the attempt that has just finished.
+        """
         async with self._capacity(job, provider):
             started = self._flow.clock.now()
             noted = provider.billed or job.product.providers[provider.name].limits is not None
             if noted:
-                await self._flow.database.write(open_attempt, job, provider.name, billed=provider.billed)
+                note = ask_again if again else open_attempt
+                await self._flow.database.write(note, job, provider.name, billed=provider.billed)
                 checkpoint("provider.noted")
             try:
                 finished = await self._ask(job, provider, request, progress)

@@ -168,7 +168,9 @@ class UsageView(BaseModel):
     hour: WindowView
     day: WindowView
     running: RunningView
-    tokens: dict[str, int] | None = Field(description="null: no operation of this product counts tokens")
+    tokens: dict[str, int] | None = Field(
+        description="that models used for the jobs of the last `hour` and `day`; null where no operation writes texts"
+    )
 
 
 class QuoteView(BaseModel):

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.accounts.allowances import limits_of
 from penstock.jobs import cache, queue
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.queue import FencedError
 from penstock.kit.checkpoints import checkpoint
-from penstock.kit.database import Transaction
+from penstock.kit.database import Row, Transaction
 from penstock.ledger import service as ledger
 from penstock.notify.live import EventType
 
@@ -55,24 +56,26 @@ def succeed(
     checkpoint("settle.delivered")
     output = None if delivery.output is None else json.dumps(delivery.output)
     outcome = {"result_id": result_id, "output": output, "provider": provider, "route_why": route_why}
-    if not queue.finish(tx, job.id, job.fence, "succeeded", **outcome):
+    if (left := queue.finish(tx, job.id, job.fence, "succeeded", **outcome)) is None:
         raise FencedError(job.id)
     ledger.capture(tx, wallet, job.id, job.price, job.operation.title)
     checkpoint("settle.captured")
     cache.keep(tx, job)
-    _after(tx, flow, job.id, job.account_id, "job.succeeded", {"result": result_id})
+    _let_in(tx, flow, job.account_id, left)
+    flow.hub.emit(tx, job.account_id, job.id, "job.succeeded", {"result": result_id})
 
 
 def end(tx: Transaction, flow: Flow, job_id: str, account_id: str, fence: int, ending: Ending) -> bool:
     """Settle a failure or a cancellation in the open transaction."""
     wallet = ledger.lock(tx, account_id)
     error = None if ending.error is None else json.dumps(ending.error)
-    if not queue.finish(tx, job_id, fence, ending.state, error=error, route_why=ending.route_why):
+    if (left := queue.finish(tx, job_id, fence, ending.state, error=error, route_why=ending.route_why)) is None:
         return False
     checkpoint("settle.ended")
     ledger.release(tx, wallet, job_id, _REASONS[ending.state])
     checkpoint("settle.released")
-    _after(tx, flow, job_id, account_id, _EVENTS[ending.state], {"error": ending.error})
+    _let_in(tx, flow, account_id, left)
+    flow.hub.emit(tx, account_id, job_id, _EVENTS[ending.state], {"error": ending.error})
     return True
 
 
@@ -80,11 +83,12 @@ def leave(tx: Transaction, flow: Flow, job_id: str, account_id: str, ending: End
     """End a job that has not started (cancelled or expired) in the open transaction."""
     wallet = ledger.lock(tx, account_id)
     error = None if ending.error is None else json.dumps(ending.error)
-    if not queue.leave_queue(tx, job_id, ending.state, error):
+    if (left := queue.leave_queue(tx, job_id, ending.state, error)) is None:
         return False
     ledger.release(tx, wallet, job_id, _REASONS[ending.state])
     checkpoint("settle.left")
-    _after(tx, flow, job_id, account_id, _EVENTS[ending.state], {"error": ending.error})
+    _let_in(tx, flow, account_id, left)
+    flow.hub.emit(tx, account_id, job_id, _EVENTS[ending.state], {"error": ending.error})
     return True
 
 
@@ -116,14 +120,10 @@ _REASONS = {"failed": "Failed: given back", "cancelled": "Cancelled: given back"
 _EVENTS: dict[str, EventType] = {"failed": "job.failed", "cancelled": "job.cancelled", "expired": "job.expired"}
 
 
-def _after(
-    tx: Transaction, flow: Flow, job_id: str, account_id: str, kind: EventType, content: Mapping[str, Any]
-) -> None:
-    """Let the customer's next job in and tell the customer: events come last, see `Hub.emit`."""
-    plan_id = queue.next_waiting_plan(tx, account_id)
-    if plan_id is not None:
+def _let_in(tx: Transaction, flow: Flow, account_id: str, left: Row) -> None:
+    """Let the customer's next job in, once one has ended; the event that tells of it comes last, see `Hub.emit`."""
+    if left["next_plan"] is not None:
         product = flow.products.current()
-        plan = product.plans.get(plan_id, product.plans[product.default_plan])
-        if queue.promote(tx, account_id, plan.limits.running):
+        plan = product.plans.get(left["next_plan"], product.plans[product.default_plan])
+        if queue.promote(tx, account_id, limits_of(tx, account_id, plan.limits).running):
             tx.after_commit(flow.ready.wake)
-    flow.hub.emit(tx, account_id, job_id, kind, content)

@@ -1,4 +1,4 @@
-"""Files on a job's way: from the customer's upload to what a provider gets, and from its answer to a kept result.
+"""What is made on a job's way: from a customer's upload to what a provider gets, from its answer to a kept result.
 
     accept  at submit: the upload is there, is the customer's own, and stays until the job has had its turn
     prepare before the provider: cut, straightened and scaled to the plan, in a child process
@@ -15,6 +15,7 @@ from typing import Any
 
 from penstock.jobs.flow import Claimed, Delivery
 from penstock.jobs.maintenance import MAX_QUEUED_S
+from penstock.jobs.reading import DiagramReader
 from penstock.kit.children import ChildError
 from penstock.kit.database import Transaction
 from penstock.kit.errors import FieldError, Problem
@@ -22,10 +23,11 @@ from penstock.kit.ids import new_id
 from penstock.media import queries as media
 from penstock.media.errors import BadResultError, RefusedPictureError
 from penstock.media.finish import Dress, Made
+from penstock.media.finish_video import VideoDress
 from penstock.media.queries import Corners, Result
 from penstock.media.service import MediaService
 from penstock.media.storage import StorageError
-from penstock.product.schema import Operation
+from penstock.product.schema_work import Operation
 from penstock.providers.seam import Finished, Output, ProviderError
 
 DAY_S = 86_400.0
@@ -43,11 +45,12 @@ _NOTHING_TO_DO = "We found nothing to mend in this picture, so we changed nothin
 
 
 class PictureStudio:
-    """The studio of the product: pictures in, pictures out."""
+    """The studio of the product: pictures in, pictures or diagrams out."""
 
-    def __init__(self, pictures: MediaService) -> None:
-        """Work with the product's pictures."""
+    def __init__(self, pictures: MediaService, diagrams: DiagramReader) -> None:
+        """Work with the product's pictures, and with what reads diagrams."""
         self._media = pictures
+        self._diagrams = diagrams
 
     def accept(self, tx: Transaction, account_id: str, operation: Operation, inputs: Mapping[str, Any]) -> None:
         """Check that every upload is there and keep it for the job. Errors: `not_found`."""
@@ -111,6 +114,8 @@ class PictureStudio:
     async def finish(self, job: Claimed, finished: Finished, folder: Path) -> Delivery:
         """Check and dress what came, and store it as pending files. Errors: ProviderError for a bad result."""
         values = dict(finished.values) or None
+        if job.operation.task == "diagram":
+            await self._diagrams.check(finished.values.get("mermaid"))
         if not finished.outputs:
             return Delivery(output=values)
         made = await self._dress(job, finished.outputs, folder)
@@ -125,9 +130,12 @@ class PictureStudio:
         full = next((output for output in outputs if output.name == "full"), None)
         if full is None:
             raise ProviderError("broken", "the provider gave files, and none of them is the result")
-        before = await self._before(job, folder)
         try:
-            dressed = await self._media.finish(before, full.path, folder, dress_of(job))
+            if job.operation.output == "video":
+                dressed = await self._media.finish_video(full.path, folder, video_dress_of(job))
+            else:
+                before = await self._before(job, folder)
+                dressed = await self._media.finish(before, full.path, folder, dress_of(job))
         except BadResultError as error:
             if error.fault == "unchanged" and job.operation.task in MAY_NEED_NOTHING:
                 raise ProviderError("invalid", str(error), message=_NOTHING_TO_DO) from error
@@ -185,6 +193,16 @@ def dress_of(job: Claimed) -> Dress:
         lossless=task in LINE_ART,
         keeps_frame=task not in CUTS_ITSELF | LINE_ART | MAKES_ANEW,
         may_be_unchanged=task in CUTS_ITSELF,
+    )
+
+
+def video_dress_of(job: Claimed) -> VideoDress:
+    """Return what the plan and the options make of a video."""
+    asked = job.options.get("seconds")
+    return VideoDress(
+        resolution=job.plan.resolution,
+        watermark=job.product.brand.title if job.plan.watermark else None,
+        asked_s=float(asked) if isinstance(asked, int | float) and not isinstance(asked, bool) else None,
     )
 
 

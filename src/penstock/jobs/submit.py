@@ -6,6 +6,7 @@ endpoint -> read_order (pure) -> submit -> [wallet lock, allowance, rank, hold, 
 import json
 from dataclasses import dataclass
 
+from penstock.accounts.allowances import limits_of
 from penstock.admission.plan_limits import DAY_S, HOUR_S, Usage, Window, refusal
 from penstock.jobs import cache, queries, queue
 from penstock.jobs.cache import GOES_FIRST, Known
@@ -20,7 +21,8 @@ from penstock.kit.errors import Action, Problem
 from penstock.kit.ids import new_id
 from penstock.ledger import service as ledger
 from penstock.ledger.errors import InsufficientCreditsError, UnknownWalletError
-from penstock.product.schema import Plan, Product
+from penstock.product.schema import Product
+from penstock.product.schema_offer import PlanLimits
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ def _accept(tx: Transaction, flow: Flow, order: Order) -> Submitted:
     if (known := _accepted_before(tx, order)) is not None:
         return Submitted(known, fresh=False)
     _check_offer(order, product)
-    _check_allowance(tx, order, product.plans[order.plan])
+    limits = limits_of(tx, order.account_id, product.plans[order.plan].limits)
+    _check_allowance(tx, order, limits, product)
     flow.studio.accept(tx, order.account_id, order.operation, order.inputs)
     known_result = cache.find(tx, flow, order, product)
     job_id = new_id("job")
-    _hold(tx, wallet, job_id, order, known_result.price)
+    _hold(tx, wallet, job_id, order, known_result.price, product)
     checkpoint("submit.held")
-    state = _insert(tx, flow, job_id, order, product, known_result)
+    state = _insert(tx, flow, job_id, order, product, known_result, running=limits.running)
     checkpoint("submit.inserted")
     _remember_key(tx, job_id, order)
     checkpoint("submit.keyed")
@@ -92,41 +95,53 @@ def _check_offer(order: Order, product: Product) -> None:
         )
 
 
-def _check_allowance(tx: Transaction, order: Order, plan: Plan) -> None:
-    limits = plan.limits
+def _check_allowance(tx: Transaction, order: Order, limits: PlanLimits, product: Product) -> None:
     used = Usage(
         hour=Window() if limits.jobs_per_hour is None else submitted_in(tx, order.account_id, HOUR_S),
         day=Window() if limits.jobs_per_day is None else submitted_in(tx, order.account_id, DAY_S),
     )
-    if (problem := refusal(limits, used, tx.now, upgrade_url="/pricing")) is not None:
+    if (problem := refusal(limits, used, tx.now, ways_on(order, product))) is not None:
         raise problem
 
 
-def _hold(tx: Transaction, wallet: ledger.Wallet, job_id: str, order: Order, price: int) -> None:
+def ways_on(order: Order, product: Product) -> tuple[Action, ...]:
+    """Return what somebody can do who is at a limit of the plan, beside waiting."""
+    ways = []
+    if order.visitor and product.visitor_plan != product.default_plan:
+        ways.append(Action("sign_in", "Sign up for more", "/sign-up"))
+    if any(plan.price_usd_month is not None for plan in product.plans.values()):
+        ways.append(Action("upgrade", "Get a plan with more", "/pricing"))
+    if product.donations is not None and product.donations.plan != order.plan:
+        ways.append(Action("donate", "Donate, and get more", "/donate?from=limit"))
+    return tuple(ways)
+
+
+def _hold(tx: Transaction, wallet: ledger.Wallet, job_id: str, order: Order, price: int, product: Product) -> None:
     try:
         ledger.hold(tx, wallet, job_id, price, order.operation.title)
     except InsufficientCreditsError as error:
-        raise insufficient(order.operation.title, error, visitor=order.visitor) from error
+        raise insufficient(order.operation.title, error, product, visitor=order.visitor) from error
 
 
-def insufficient(title: str, error: InsufficientCreditsError, *, visitor: bool) -> Problem:
+def insufficient(title: str, error: InsufficientCreditsError, product: Product, *, visitor: bool) -> Problem:
     """Return the problem for a price that the customer can't pay, with what to do about it."""
     actions = [Action("top_up", "Get more credits", "/pricing"), Action("upgrade", "See the plans", "/pricing")]
     if visitor:
         actions = [Action("sign_in", "Create a free account", "/sign-up")]
     return Problem(
         "insufficient_credits",
-        f"{title} costs {error.needed} credits and you have {error.available}.",
+        f"{title} costs {product.worth(error.needed)} and you have {product.worth(error.available)}.",
         actions=actions,
     )
 
 
-def _insert(tx: Transaction, flow: Flow, job_id: str, order: Order, product: Product, known: Known) -> str:
+def _insert(
+    tx: Transaction, flow: Flow, job_id: str, order: Order, product: Product, known: Known, *, running: int
+) -> str:
     plan = product.plans[order.plan]
     last = tx.value(queue.LAST_QUEUED_RANK, account_id=order.account_id)
     asks_nobody = known.source is not None
     place = GOES_FIRST if asks_nobody else rank(tx.now, last, plan.head_start_s, plan.spacing_s)
-    running = plan.limits.running
     state = "ready" if queue.active(tx, order.account_id, running) < running else "waiting"
     waiter = Waiter(order.account_id, order.operation_id, order.plan, place)
     tx.run(

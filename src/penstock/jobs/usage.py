@@ -8,7 +8,7 @@ from penstock.admission.rates import Decision, Rate
 from penstock.jobs import queries
 from penstock.jobs.schemas import PlanLimitsUsed, RunningView, WindowView
 from penstock.kit.database import Transaction
-from penstock.product.schema import PlanLimits
+from penstock.product.schema_offer import PlanLimits
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,15 @@ def used_by(tx: Transaction, account_id: str) -> Used:
     assert under_way is not None
     hour, day = (submitted_in(tx, account_id, length_s) for length_s in (HOUR_S, DAY_S))
     return Used(hour, day, under_way["running"], under_way["queued"], tx.now)
+
+
+def tokens_of(tx: Transaction, account_id: str) -> dict[str, int]:
+    """Return the tokens that the jobs of the last hour and day have used, by the name of the span."""
+    spans = {"hour": HOUR_S, "day": DAY_S}
+    return {
+        name: int(tx.value(queries.TOKENS_SINCE, account_id=account_id, since=tx.now - length_s))
+        for name, length_s in spans.items()
+    }
 
 
 def submitted_in(tx: Transaction, account_id: str, length_s: float) -> Window:

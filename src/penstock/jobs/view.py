@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from penstock.accounts.allowances import limits_of
 from penstock.jobs import cache, queries, queue
 from penstock.jobs.cache import GOES_FIRST
 from penstock.jobs.control import own_job
@@ -111,7 +112,7 @@ def quote_of(tx: Transaction, flow: Flow, order: Order, *, known: bool) -> Quote
     plan = product.plans[order.plan]
     last = tx.value(queue.LAST_QUEUED_RANK, account_id=order.account_id) if known else None
     found = cache.find(tx, flow, order, product) if known else None
-    price = order.operation.price if found is None else found.price
+    price = order.price if found is None else found.price
     cached = found is not None and found.source is not None
     at_rank = GOES_FIRST if cached else rank(tx.now, last, plan.head_start_s, plan.spacing_s)
     place = place_of(tx, flow, Waiter(order.account_id, order.operation_id, order.plan, at_rank))
@@ -122,7 +123,7 @@ def quote_of(tx: Transaction, flow: Flow, order: Order, *, known: bool) -> Quote
         credits_after=available - price,
         cached=cached,
         wait=shown_wait(place),
-        plan_limits=shown_limits(used, plan.limits),
+        plan_limits=shown_limits(used, limits_of(tx, order.account_id, plan.limits)),
     )
 
 

@@ -81,7 +81,15 @@ class Transaction(ABC):
         """Let no other transaction be alone under the same name until this one ends.
 
         Nothing to do where every writer is alone anyway. Row locks come first: after this a unit waits for no row,
-        and it takes several names in their order, so that no two units wait for each other.
+        and it takes several names in their order, so that no two units wait for each other. Names that everybody takes
+        before any row (`billing.record`) keep that order as well.
+        """
+
+    @abstractmethod
+    def run_alone(self, name: str, sql: str, /, **parameters: Any) -> int:
+        """Be `alone` under a name and execute `INSERT … VALUES (…)`, in one step; returns the number of new rows.
+
+        What the table gives a row by itself, such as a number that grows, is given once nobody else is alone.
         """
 
     def after_commit(self, call: Callable[[], None], /) -> None:

@@ -20,6 +20,11 @@ def _base36(value: int, width: int) -> str:
     return "".join(reversed(digits))
 
 
+def first_id_at(prefix: str, at: float) -> str:
+    """Return what goes before every id made from the moment `at` on, in seconds since 1970 UTC."""
+    return f"{prefix}_{_base36(int(at * 1_000_000), _TIME_CHARACTERS)}"
+
+
 def new_id(prefix: str) -> str:
     """Return a fresh id such as `job_0h3kz…`; `prefix` names the type without the underscore."""
     at = _base36(time.time_ns() // 1000, _TIME_CHARACTERS)

@@ -24,7 +24,7 @@ import asyncpg
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from penstock.kit.database import Row, Transaction
-from penstock.kit.postgres_transaction import ALONE, PostgresTransaction
+from penstock.kit.postgres_transaction import LOCK_NAME, PostgresTransaction
 
 GROUPS = 2  # under way at one time: while one waits for the disk, the other asks
 GROUP_UNITS = 32  # bounds how long the first of them waits for the last
@@ -203,11 +203,11 @@ class _Member:
     def go(self, answer: Any = None) -> None:
         """Let it run until it asks something or ends."""
         ask = self._greenlet.switch(answer) if self._greenlet else self._greenlet.switch()
-        self.ask = ask if isinstance(ask, _Ask) and not self._greenlet.dead else None
+        self.ask = ask if isinstance(ask, _Ask) else None
 
     def drop(self) -> None:
         """End it where it stands."""
-        if self._greenlet and not self._greenlet.dead:
+        if self._greenlet:
             self._greenlet.throw(GreenletExit)
 
     def _live(self) -> None:
@@ -247,7 +247,7 @@ def _batches(asking: Sequence[_Member]) -> list[list[_Member]]:
     for member in asking:
         assert member.ask is not None
         found.setdefault((member.ask.kind, member.ask.sql), []).append(member)
-    others = [batch for (_, sql), batch in found.items() if sql != ALONE]
+    others = [batch for (_, sql), batch in found.items() if LOCK_NAME not in sql]
     return others or list(found.values())
 
 

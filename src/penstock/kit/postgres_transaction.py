@@ -6,17 +6,22 @@ them prepared on the server, by their text.
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_
 
 from penstock.kit.database import Dialect, Row, Transaction
-from penstock.kit.statements import numbered
+from penstock.kit.statements import MAX_STATEMENTS, numbered
 
 # A transaction that ends gives these locks back by itself. Two names with one number only wait for each other.
-ALONE = "SELECT pg_advisory_xact_lock($1)"
+LOCK_NAME = "pg_advisory_xact_lock"
+ALONE = f"SELECT {LOCK_NAME}($1)"
+
+_VALUES = re.compile(r"\A(?P<into>\s*INSERT\s.+?)\bVALUES\s*\((?P<values>.+)\)\s*\Z", re.DOTALL)
 
 
 class ConnectionLostError(Exception):
@@ -66,18 +71,42 @@ class PostgresTransaction(Transaction):
             self._execute(ALONE, [lock_number(name)])
             self._alone.add(name)
 
+    def run_alone(self, name: str, sql: str, /, **parameters: Any) -> int:
+        """Take the name's lock and insert in one statement. See `Transaction.run_alone`."""
+        if name in self._alone:
+            return self.run(sql, **parameters)
+        translated, names = numbered(sql)
+        values = [*(parameters[each] for each in names), lock_number(name)]
+        changed = self._execute(alone_form(translated, len(values)), values)
+        self._alone.add(name)
+        return changed
+
     def _found(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         translated, names = numbered(sql)
         return self._fetch(translated, [parameters[name] for name in names])
 
     def _execute(self, sql: str, values: Sequence[Any]) -> int:
-        return changed(_answer(self._connection.execute(sql, *values)))
+        return _changed(_answer(self._connection.execute(sql, *values)))
 
     def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         _answer(self._connection.executemany(sql, rows))
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
         return [dict(row) for row in _answer(self._connection.fetch(sql, *values))]
+
+
+@lru_cache(maxsize=MAX_STATEMENTS)
+def alone_form(sql: str, parameter: int) -> str:
+    """Return an `INSERT … VALUES (…)` that first takes the lock whose number is this parameter.
+
+    The server neither flattens nor skips a sub-select that calls a volatile function, so the lock is there before the
+    new row is made. Errors: ValueError for any other statement.
+    """
+    found = _VALUES.match(sql)
+    if found is None:
+        raise ValueError(f"not an INSERT of one row of VALUES: {sql}")
+    alone = f"(SELECT {LOCK_NAME}(${parameter}::bigint)) AS alone"
+    return f"{found['into']}SELECT {found['values']} FROM {alone}"  # noqa: S608 - constants of ours
 
 
 def lock_number(name: str) -> int:
@@ -93,7 +122,7 @@ def _answer(asked: Awaitable[Any]) -> Any:
         raise ConnectionLostError(str(error) or "no answer in time") from error
 
 
-def changed(status: str) -> int:
+def _changed(status: str) -> int:
     """Read a command tag such as `UPDATE 3` or `INSERT 0 1`; 0 for one without a number, such as `CREATE TABLE`."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdecimal() else 0

@@ -12,7 +12,7 @@ holds the wallet's lock and keeps count of what was taken back for a payment; `k
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from penstock.kit.database import Transaction
+from penstock.kit.database import Row, Transaction
 from penstock.ledger import queries
 from penstock.ledger.book import BookEntry, move
 from penstock.ledger.service import Wallet
@@ -43,7 +43,7 @@ def claw_back(
     own = [lot for lot in own if lot["account_id"] == wallet.account_id]
     left = amount
     from_own, left = _take(tx, entry, [(lot["id"], lot["remaining"]) for lot in own], left)
-    lost, left = _count_lost(tx, entry, wallet, [lot["id"] for lot in own], left)
+    lost, left = _count_lost(tx, entry, wallet, own, left)
     others = tx.all(queries.SPENDABLE_LOTS, account_id=wallet.account_id)
     usable = [
         (lot["id"], lot["remaining"]) for lot in others if lot["expires_at"] is None or lot["expires_at"] > tx.now
@@ -66,7 +66,7 @@ def _take(tx: Transaction, entry: BookEntry, lots: Sequence[tuple[str, int]], wa
     return taken, wanted - taken
 
 
-def _count_lost(tx: Transaction, entry: BookEntry, wallet: Wallet, own: Sequence[str], wanted: int) -> tuple[int, int]:
+def _count_lost(tx: Transaction, entry: BookEntry, wallet: Wallet, own: Sequence[Row], wanted: int) -> tuple[int, int]:
     """Count as taken back what these lots lost to an end, and what others lost together with them."""
     counted = 0
     for lot_id, account, lost in _lost(tx, wallet, own):
@@ -78,10 +78,15 @@ def _count_lost(tx: Transaction, entry: BookEntry, wallet: Wallet, own: Sequence
     return counted, wanted - counted
 
 
-def _lost(tx: Transaction, wallet: Wallet, own: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-    """Yield (lot, account of the book, credits) of what was lost and not yet counted, the own lots first."""
+def _lost(tx: Transaction, wallet: Wallet, own: Sequence[Row]) -> Iterator[tuple[str, str, int]]:
+    """Yield (lot, account of the book, credits) of what was lost and not yet counted, the own lots first.
+
+    A lot whose credits were all held or spent lost nothing; what its end took from others counts all the same.
+    """
     rows = tx.all(queries.LOST_LOTS, account_id=wallet.account_id)
-    ends = {row["closed_by"] for row in rows if row["id"] in own and row["closed_as"] == "forfeited"}
-    mine = [row for row in rows if row["id"] in own]
-    for row in (*mine, *(row for row in rows if row["id"] not in own and row["closed_by"] in ends)):
-        yield row["id"], row["closed_as"], int(row["lost"])
+    own_ids = {lot["id"] for lot in own}
+    ends = {lot["closed_by"] for lot in own if lot["closed_as"] == "forfeited"}
+    mine = [row for row in rows if row["id"] in own_ids]
+    for row in (*mine, *(row for row in rows if row["id"] not in own_ids and row["closed_by"] in ends)):
+        for account in ("forfeited", "expired"):
+            yield row["id"], account, int(row[account])

@@ -31,14 +31,26 @@ VALUES (:id, :account_id, :kind, :priority, :granted, :granted, :expires_at, :so
 ON CONFLICT (source_key) DO NOTHING
 """
 
-LOTS_BY_SOURCE = "SELECT id, account_id, granted, remaining FROM lots WHERE source_key = :source_key"
+LOTS_BY_SOURCE = """
+SELECT id, account_id, granted, remaining, closed_as, closed_by FROM lots WHERE source_key = :source_key
+"""
+
+GRANTED = """
+SELECT l.account_id, l.granted, t.reason FROM lots l JOIN transfers t ON t.lot_id = l.id AND t.kind = 'grant'
+WHERE l.source_key = :source_key
+"""
 
 # What lots that ended took along, less what a refund has counted as taken back since.
+# A lot whose time is over swallows what is given back before maintenance closes it, perhaps in another way: so what was
+# lost is read from the book, not from how the lot was closed.
 LOST_LOTS = """
 SELECT l.id, l.closed_as, l.closed_by,
-    SUM(CASE WHEN t.credit = l.closed_as THEN t.amount WHEN t.debit = l.closed_as THEN -t.amount ELSE 0 END) AS lost
+    SUM(CASE WHEN t.credit = 'forfeited' THEN t.amount WHEN t.debit = 'forfeited' THEN -t.amount ELSE 0 END)
+        AS forfeited,
+    SUM(CASE WHEN t.credit = 'expired' THEN t.amount WHEN t.debit = 'expired' THEN -t.amount ELSE 0 END) AS expired
 FROM lots l JOIN transfers t ON t.lot_id = l.id AND t.account_id = l.account_id
-WHERE l.account_id = :account_id AND l.closed_as IS NOT NULL
+WHERE l.account_id = :account_id
+    AND (t.credit IN ('forfeited', 'expired') OR t.debit IN ('forfeited', 'expired'))
 GROUP BY l.id, l.closed_as, l.closed_by, l.created_at ORDER BY l.created_at, l.id
 """
 
@@ -87,7 +99,7 @@ SELECT id, remaining FROM lots
 WHERE account_id = :account_id AND closed_at IS NULL AND expires_at IS NOT NULL AND expires_at <= :now ORDER BY id
 """
 
-HOLD = "SELECT job_id, account_id, amount, state, captured FROM holds WHERE job_id = :job_id"
+HOLD = "SELECT account_id, amount FROM holds WHERE job_id = :job_id"
 
 INSERT_HOLD = """
 INSERT INTO holds (job_id, account_id, amount, created_at) VALUES (:job_id, :account_id, :amount, :now)
@@ -96,10 +108,11 @@ ON CONFLICT (job_id) DO NOTHING
 
 INSERT_HOLD_LOT = "INSERT INTO hold_lots (job_id, lot_id, amount) VALUES (:job_id, :lot_id, :amount)"
 
-# The order in which the lots were taken is the order in which they are captured.
-HOLD_LOTS = """
-SELECT h.lot_id, h.amount, l.closed_as, l.expires_at FROM hold_lots h JOIN lots l ON l.id = h.lot_id
-WHERE h.job_id = :job_id
+# A hold with each of its lots. The order in which they were taken is the order in which they are captured.
+HOLD_WITH_LOTS = """
+SELECT o.account_id, o.amount AS held, o.state, o.captured, h.lot_id, h.amount, l.closed_as, l.expires_at
+FROM holds o JOIN hold_lots h ON h.job_id = o.job_id JOIN lots l ON l.id = h.lot_id
+WHERE o.job_id = :job_id
 ORDER BY l.priority, CASE WHEN l.expires_at IS NULL THEN 1 ELSE 0 END, l.expires_at, l.created_at, l.id
 """
 
@@ -113,7 +126,7 @@ VALUES (:account_id, :kind, :debit, :credit, :amount, :lot_id, :job_id, :reason,
 """
 
 ENTRIES = """
-SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.lot_id, t.job_id, t.reason, t.created_at, l.source_key
+SELECT t.id, t.kind, t.debit, t.credit, t.amount, t.lot_id, t.job_id, t.reason, t.created_at, t.key, l.source_key
 FROM transfers t LEFT JOIN lots l ON l.id = t.lot_id
 WHERE t.account_id = :account_id AND t.id < :before ORDER BY t.id DESC LIMIT :limit
 """

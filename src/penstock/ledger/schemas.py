@@ -13,8 +13,10 @@ _ENTRY_EXAMPLE: dict[str, Any] = {
     "kind": "hold",
     "amount": -2,
     "held": 2,
+    "debt": 0,
     "reason": "Restore",
     "source": "stripe/in_1RyT/il_1RyT",
+    "cause": None,
     "job": "job_0h3kz4a7e9k2v5q8w1n3x6c0b4m",
     "created_at": "2026-11-20T09:30:00.250Z",
 }
@@ -70,10 +72,14 @@ class EntryView(BaseModel):
     )
     amount: int = Field(description="by how much `available` changed; 0 where only held credits were spent")
     held: int = Field(description="by how much `held` changed")
+    debt: int = Field(description="by how much `debt` changed")
     reason: str
     job: str | None = Field(description="the job that it belongs to")
     source: str | None = Field(
         description="what the credits came from; those of a payment begin with its provider and id: `stripe/in_1…`"
+    )
+    cause: str | None = Field(
+        description="for what credits were taken back, also from others or as debt; begins as `source` does"
     )
     created_at: str
 
@@ -85,9 +91,11 @@ class EntryView(BaseModel):
             kind=entry.kind,
             amount=entry.available,
             held=entry.held,
+            debt=entry.debt,
             reason=entry.reason,
             job=entry.job_id,
             source=entry.source,
+            cause=entry.cause,
             created_at=rfc3339(entry.created_at),
         )
 

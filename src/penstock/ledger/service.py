@@ -12,6 +12,7 @@ Each resolves once; a repeat is answered with what was answered the first time. 
 transfers (TigerBeetle's pending and post): what can't be covered fails at the hold, so capture and release can't.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -215,20 +216,21 @@ def _over(lot: Row, now: float) -> bool:
 def _resolve(
     tx: Transaction, wallet: Wallet, job_id: str, spent: int, state: Literal["captured", "released"], reason: str
 ) -> None:
-    held = tx.one(queries.HOLD, job_id=job_id)
-    if held is None:
+    lots = tx.all(queries.HOLD_WITH_LOTS, job_id=job_id)
+    if not lots:
         if spent:
             raise HoldConflictError(f"nothing is held for {job_id}")
         return
+    held = lots[0]
     if held["state"] != "open":
         if held["state"] != state or held["captured"] != spent:
             raise HoldConflictError(f"{job_id} was {held['state']} before")
         return
-    if spent > held["amount"] or held["account_id"] != wallet.account_id:
-        raise HoldConflictError(f"{spent} credits asked of {held['amount']} held for {job_id}")
+    if spent > held["held"] or held["account_id"] != wallet.account_id:
+        raise HoldConflictError(f"{spent} credits asked of {held['held']} held for {job_id}")
     tx.run(queries.RESOLVE_HOLD, job_id=job_id, state=state, captured=spent)
-    back = _return_to_lots(tx, wallet, job_id, spent, reason)
-    move(tx, wallet.account_id, available=back.available, held=-held["amount"], debt=-back.repaid)
+    back = _return_to_lots(tx, wallet, job_id, lots, spent, reason)
+    move(tx, wallet.account_id, available=back.available, held=-held["held"], debt=-back.repaid)
     if wallet.debt - back.repaid and back.available:
         repay(tx, wallet.account_id, f"release:{job_id}", wallet.debt - back.repaid)
 
@@ -241,12 +243,14 @@ class _Back:
     repaid: int = 0
 
 
-def _return_to_lots(tx: Transaction, wallet: Wallet, job_id: str, spent: int, reason: str) -> _Back:
+def _return_to_lots(
+    tx: Transaction, wallet: Wallet, job_id: str, lots: Sequence[Row], spent: int, reason: str
+) -> _Back:
     """Spend from the lots of a hold in the order in which they were taken; returns what came back of the rest."""
     capturing = BookEntry(wallet.account_id, "capture", f"capture:{job_id}", reason, job_id)
     releasing = BookEntry(wallet.account_id, "release", f"release:{job_id}", reason, job_id)
     left, back = spent, _Back()
-    for lot in tx.all(queries.HOLD_LOTS, job_id=job_id):
+    for lot in lots:
         used = min(left, lot["amount"])
         left -= used
         if used:

@@ -31,9 +31,10 @@ class Balance:
 
 @dataclass(frozen=True)
 class Entry:
-    """One change: `available` and `held` tell by how much it moved each, in credits.
+    """One change: `available`, `held` and `debt` tell by how much it moved each, in credits.
 
-    `source` is what the credits came from, such as `stripe/in_1/il_1`; None where no lot was touched.
+    `source` is what the credits came from, such as `stripe/in_1/il_1`; None where no lot was touched. `cause` names the
+    payment that went back, such as `stripe/in_1/correction/0`, where credits were taken back for it.
     """
 
     id: int
@@ -44,6 +45,8 @@ class Entry:
     job_id: str | None
     created_at: float
     source: str | None = None
+    cause: str | None = None
+    debt: int = 0
 
 
 def balance(tx: Transaction, account_id: str) -> Balance:
@@ -65,6 +68,12 @@ def entries(tx: Transaction, account_id: str, before: int, limit: int) -> list[E
     return [_entry(row) for row in tx.all(queries.ENTRIES, account_id=account_id, before=before, limit=limit)]
 
 
+def granted(tx: Transaction, source_key: str) -> tuple[str, int, str] | None:
+    """Return (account, credits, reason) of what was granted for a source; None if nothing was."""
+    row = tx.one(queries.GRANTED, source_key=source_key)
+    return None if row is None else (row["account_id"], row["granted"], row["reason"])
+
+
 def _entry(row: Row) -> Entry:
     return Entry(
         id=row["id"],
@@ -75,6 +84,8 @@ def _entry(row: Row) -> Entry:
         job_id=row["job_id"],
         created_at=row["created_at"],
         source=row["source_key"],
+        debt=-_moved(row, "debt"),
+        cause=row["key"].split(":")[1] if row["kind"] == "claw_back" else None,
     )
 
 

@@ -206,7 +206,7 @@ def _own_address(request: Request, direct: DirectUploads) -> str:
 
 def _disposition_of(name: str, variant: Variant, *, download: bool) -> str:
     # What a browser would run as a page of ours is never shown in place.
-    risky = not variant.media_type.startswith("image/") or variant.media_type == "image/svg+xml"
+    risky = not variant.media_type.startswith(("image/", "video/")) or variant.media_type == "image/svg+xml"
     return _disposition(name, variant.media_type, download=download or risky)
 
 

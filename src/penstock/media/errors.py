@@ -5,15 +5,17 @@ from typing import Final, Literal
 from penstock.kit.errors import Action, Problem
 
 Reason = Literal["unsupported_media", "invalid_input", "too_large"]
-Fault = Literal["undecodable", "wrong_size", "blank", "unchanged"]
+Fault = Literal["undecodable", "wrong_size", "blank", "unchanged", "still", "wrong_duration"]
 
 _CHOOSE_ANOTHER: Final = (Action("change_input", "Choose another picture"),)
 
 FAULTS: Final[dict[Fault, str]] = {
-    "undecodable": "the provider's answer is not a picture that can be read",
-    "wrong_size": "the provider's picture has another shape or is far smaller than what it was given",
-    "blank": "the provider's picture is one colour all over",
+    "undecodable": "the provider's answer can't be read as what was asked for",
+    "wrong_size": "the provider's answer has another shape or is far smaller than it should be",
+    "blank": "the provider's answer is one colour all over",
     "unchanged": "the provider gave back the picture that it was given",
+    "still": "nothing moves in the provider's video",
+    "wrong_duration": "the provider's video is much shorter or longer than was asked for",
 }
 
 
@@ -36,14 +38,19 @@ class RefusedPictureError(Exception):
 
 
 class BadResultError(Exception):
-    """What a provider delivered can't be given to the customer; `fault` says why. Raised in children."""
+    """What a provider delivered can't be given to the customer; `fault` says why. Raised in children.
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
+    Args:
+        detail: what exactly was found, for operators.
+    """
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        super().__init__(fault, detail)
         self.fault: Fault = fault
+        self.detail = detail
 
     def __str__(self) -> str:
-        return FAULTS[self.fault]
+        return f"{FAULTS[self.fault]}: {self.detail}" if self.detail else FAULTS[self.fault]
 
 
 def unreadable() -> RefusedPictureError:

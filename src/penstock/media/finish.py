@@ -27,6 +27,7 @@ THUMB_QUALITY: Final = 80  # WebP
 COMPARE_SHORT_SIDE: Final = 720  # of each half
 DIVIDER_SHARE: Final = 0.008  # of the short side
 MIN_SIZE_SHARE: Final = 0.5  # of the short side that was sent: a provider that gives less did something else
+MIN_SHORT_SIDE: Final = 64  # pixels of what was made of words alone
 MAX_ASPECT_ERROR: Final = 0.04
 BLANK_DEVIATION: Final = 1.5  # standard deviation of brightness, in levels of 255
 # Blocks average away what encoding once more changes (JPEG at 60 and up: two levels, three at worst) and keep what
@@ -61,7 +62,7 @@ class Dress:
 
 @dataclass(frozen=True)
 class Made:
-    """A file of the result; width and height in pixels, 0 for what has none."""
+    """A file of the result; width and height in pixels, 0 for what has none; `duration_s` of a video."""
 
     name: str
     path: Path
@@ -69,6 +70,7 @@ class Made:
     bytes: int
     width: int = 0
     height: int = 0
+    duration_s: float | None = None
 
 
 def finish(before: Path | None, after: Path, folder: Path, dress: Dress) -> tuple[Made, ...]:
@@ -110,6 +112,8 @@ def side_by_side(before: Picture, after: Picture) -> Picture:
 
 def _check(sent: Picture | None, got: Picture, dress: Dress) -> None:
     if sent is None:
+        if short_side(got) < MIN_SHORT_SIDE:
+            raise BadResultError("wrong_size")
         if _deviation(got) < BLANK_DEVIATION:
             raise BadResultError("blank")
         return

@@ -51,7 +51,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Variant:
-    """One file of a result; width and height are 0 for what isn't made of pixels, such as PDF."""
+    """One file of a result.
+
+    `width` and `height` are 0 for what isn't made of pixels, such as PDF; `duration_s`, in seconds, is of videos.
+    """
 
     name: str
     key: str
@@ -59,6 +62,7 @@ class Variant:
     bytes: int
     width: int
     height: int
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,14 @@ class VariantView(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_VARIANT_EXAMPLE]})
 
-    name: str = Field(description="`full`, `thumb`, `compare`, `original` or what the operation makes beside")
+    name: str = Field(
+        description="`full`, `thumb`, `compare`, `original`, `poster` of a video, or what the operation makes beside"
+    )
     media_type: str
     bytes: int
     width: int = Field(description="pixels; 0 for what has none")
     height: int = Field(description="pixels; 0 for what has none")
+    duration_s: float | None = Field(default=None, description="seconds, of a video")
 
 
 class ResultView(BaseModel):
@@ -126,6 +129,7 @@ class ResultView(BaseModel):
     bytes: int
     width: int
     height: int
+    duration_s: float | None = Field(default=None, description="seconds, of a video")
     created_at: str
     expires_at: str | None = Field(description="null: kept")
     variants: list[VariantView]
@@ -141,6 +145,7 @@ class ResultView(BaseModel):
             bytes=result.bytes,
             width=result.width,
             height=result.height,
+            duration_s=result.variants[0].duration_s,
             created_at=rfc3339(result.created_at),
             expires_at=optional_rfc3339(result.expires_at),
             variants=[
@@ -150,6 +155,7 @@ class ResultView(BaseModel):
                     bytes=variant.bytes,
                     width=variant.width,
                     height=variant.height,
+                    duration_s=variant.duration_s,
                 )
                 for variant in result.variants
             ],

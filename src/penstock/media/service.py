@@ -29,11 +29,13 @@ from penstock.kit.database import Database, Transaction
 from penstock.kit.errors import Action, Problem, not_found
 from penstock.kit.ids import new_id
 from penstock.media import finish as finishing
+from penstock.media import finish_video as finishing_video
 from penstock.media import prepare as preparing
 from penstock.media import queries, slip_queries
 from penstock.media.decode import EXTENSIONS
 from penstock.media.errors import RefusedPictureError, file_too_large, unreadable
 from penstock.media.finish import Dress, Made
+from penstock.media.finish_video import VideoDress
 from penstock.media.prepare import Cleaned, Prepared
 from penstock.media.queries import NewFile, Result, Upload, Variant
 from penstock.media.receive import Received, received
@@ -49,6 +51,7 @@ BUSY_RETRY_S: Final = 5.0
 CLEAN_S: Final = 120.0  # a hundred megapixels take 5 to 20 s on a busy machine
 PREPARE_S: Final = 60.0
 FINISH_S: Final = 120.0
+FINISH_VIDEO_S: Final = 420.0  # half a minute of video, looked at and encoded anew on a busy machine
 STORE_TRIES: Final = 14  # of a job's files; with the pauses between them, two minutes of a storage that is away
 STORE_FIRST_PAUSE_S, STORE_MOST_PAUSE_S = 0.5, 15.0
 PRELOAD: Final = (
@@ -59,11 +62,12 @@ PRELOAD: Final = (
     "PIL.PngImagePlugin",
     "PIL.WebPImagePlugin",
     "penstock.media.finish",
+    "penstock.media.finish_video",
     "penstock.media.prepare",
 )
 """For `Children(preload=…)`: what the work on pictures needs."""
 
-OTHER_EXTENSIONS: Final = {"image/svg+xml": "svg", "application/pdf": "pdf"}
+OTHER_EXTENSIONS: Final = {"image/svg+xml": "svg", "application/pdf": "pdf", "video/mp4": "mp4"}
 
 log = structlog.get_logger()
 
@@ -203,6 +207,13 @@ class MediaService:
         """
         return await self._children.call(finishing.finish, before, after, folder, dress, timeout_s=FINISH_S)
 
+    async def finish_video(self, after: Path, folder: Path, dress: VideoDress) -> tuple[Made, ...]:
+        """Check a provider's video and write the files of the result; see `penstock.media.finish_video`.
+
+        Errors: BadResultError; ChildError.
+        """
+        return await self._children.call(finishing_video.finish_video, after, folder, dress, timeout_s=FINISH_VIDEO_S)
+
     async def store_result(self, account_id: str, result_id: str, made: Sequence[Made]) -> tuple[Variant, ...]:
         """Put a result's files into storage, pending until `queries.insert_result` in settle's transaction.
 
@@ -216,6 +227,7 @@ class MediaService:
                 bytes=file.bytes,
                 width=file.width,
                 height=file.height,
+                duration_s=file.duration_s,
             )
             for file in made
         )

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from penstock.imaging.picture import Picture, Plane, disc
+from penstock.imaging.video import Sheet
 
 LETTER_SHARE: Final = 0.05  # letter height as a share of the short side
 MIN_LETTER_PIXELS: Final = 12
@@ -25,13 +26,17 @@ EDGE_OPACITY: Final = 0.36
 
 def watermark(picture: Picture, text: str) -> Picture:
     """Return `picture` with `text` across it."""
-    height, width = picture.shape[:2]
+    return sheet_of(text, picture.shape[1], picture.shape[0]).over(picture)
+
+
+def sheet_of(text: str, width: int, height: int) -> Sheet:
+    """Return the watermark for pictures of one size: drawn once for all frames of a video."""
     letter = max(MIN_LETTER_PIXELS, round(min(width, height) * LETTER_SHARE))
     letters = _rotated(_rows(text, letter, int(np.hypot(width, height)) + 2), width, height)
     edge = cv2.subtract(cv2.dilate(letters, disc(max(3, round(letter * EDGE_SHARE) | 1))), letters)
     white = (letters * np.float32(FILL_OPACITY / 255))[:, :, None]
     black = (edge * np.float32(EDGE_OPACITY / 255))[:, :, None]
-    return np.asarray(np.rint(picture * (1 - white - black) + 255 * white), np.uint8)
+    return Sheet(1 - white - black, 255 * white)
 
 
 def _rows(text: str, letter: int, side: int) -> Plane:

@@ -51,9 +51,9 @@ class Hub:
         Nobody else writes events of this account until then, so that a listener which has seen one never misses a
         lower one that is committed later. Comes last in a unit; a unit that tells several accounts goes by their order.
         """
-        tx.alone(f"events {account_id}")
         text = json.dumps(content, separators=(",", ":"))
-        tx.run(queries.INSERT_EVENT, account_id=account_id, job_id=job_id, type=kind, data=text, now=tx.now)
+        event = {"account_id": account_id, "job_id": job_id, "type": kind, "data": text, "now": tx.now}
+        tx.run_alone(f"events {account_id}", queries.INSERT_EVENT, **event)
         tx.after_commit(lambda: self.wake(account_id))
 
     def wake(self, account_id: str) -> None:

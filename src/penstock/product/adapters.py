@@ -7,7 +7,7 @@ that each adapter that is built agrees (`ADAPTERS[name].tasks == provider.tasks`
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from penstock.product.schema import InputKind, OptionKind
+from penstock.product.schema_parts import InputKind, OptionKind
 
 # What each task needs from the customer at the least.
 TASKS: Mapping[str, frozenset[InputKind]] = {
@@ -21,9 +21,19 @@ TASKS: Mapping[str, frozenset[InputKind]] = {
     "upscale": frozenset({"picture"}),
     "chat": frozenset({"text"}),
     "diagram": frozenset({"text"}),
+    "animate": frozenset({"picture"}),
+    "image_to_video": frozenset({"picture"}),
+    "text_to_video": frozenset({"text"}),
 }
 WRITES: frozenset[str] = frozenset({"chat", "diagram"})
 """The tasks that come to a text."""
+FILMS: frozenset[str] = frozenset({"animate", "image_to_video", "text_to_video"})
+"""The tasks that come to a video."""
+
+
+def comes_to(task: str) -> str:
+    """Return what kind of output a known task has."""
+    return "text" if task in WRITES else "video" if task in FILMS else "picture"
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Adapter:
         models: the only ones that can do a task, by task; any can if the task is left out.
         any_option: whether it passes on every option to a model of which we know nothing.
         options: what it understands besides `corners` (which are cut out before it gets the picture), by task.
+        runs_models: whether it runs a model of the maker's own, which a table `onnx` describes.
         built: whether this version can speak to it; a file may name one that is not, and it is off.
     """
 
@@ -60,16 +71,20 @@ class Adapter:
     keyless_elsewhere: bool = False
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     any_option: bool = False
+    runs_models: bool = False
     options: Mapping[str, Mapping[str, KnownOption]] = field(default_factory=dict)
 
 
 _PHOTOGRAPHS: frozenset[str] = frozenset({"restore", "colourise", "restore_colourise"})
 _DRAWING = ("ultra", "core", "sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium")
 SHAPE = KnownOption("choice", values=("square", "portrait", "landscape", "tall", "wide"))
+DRAWN = ("auto", "flowchart", "sequence", "class", "er", "mindmap")  # without any model
+DIAGRAMS = (*DRAWN, "state", "gantt", "pie", "timeline", "journey", "quadrant", "git")
+_KINDS = {"diagram": {"kind": KnownOption("choice", values=DIAGRAMS)}}
 
 ADAPTERS: Mapping[str, Adapter] = {
     "local": Adapter(
-        tasks=frozenset({"restore", "perspective", "colouring_page"}),
+        tasks=frozenset({"restore", "perspective", "colouring_page", "animate", "diagram"}),
         needs_key=False,
         takes_prompt=False,
         built=True,
@@ -80,7 +95,19 @@ ADAPTERS: Mapping[str, Adapter] = {
                 "tone": KnownOption("range", low=0, high=1),
             },
             "colouring_page": {"detail": KnownOption("choice", values=("detailed", "simple", "kids"))},
+            "diagram": {"kind": KnownOption("choice", values=DIAGRAMS)},
+            "animate": {
+                "move": KnownOption("choice", values=("zoom_in", "zoom_out", "pan_left", "pan_right", "rise")),
+                "seconds": KnownOption("range", low=2, high=8),
+            },
         },
+    ),
+    "onnx": Adapter(
+        tasks=_PHOTOGRAPHS | {"upscale"},
+        needs_key=False,
+        takes_prompt=False,
+        built=True,
+        runs_models=True,
     ),
     "gemini": Adapter(
         tasks=_PHOTOGRAPHS | {"edit", "generate"},
@@ -100,9 +127,15 @@ ADAPTERS: Mapping[str, Adapter] = {
         options={"generate": {"shape": SHAPE}},
     ),
     "openai_chat": Adapter(
-        tasks=WRITES, needs_key=True, takes_prompt=True, built=True, needs_model=True, keyless_elsewhere=True
+        tasks=WRITES,
+        needs_key=True,
+        takes_prompt=True,
+        built=True,
+        needs_model=True,
+        keyless_elsewhere=True,
+        options=_KINDS,
     ),
-    "anthropic": Adapter(tasks=WRITES, needs_key=True, takes_prompt=True, built=True, needs_model=True),
+    "anthropic": Adapter(tasks=WRITES, needs_key=True, takes_prompt=True, built=True, needs_model=True, options=_KINDS),
     "stability": Adapter(
         tasks=frozenset({"edit", "generate", "upscale"}),
         needs_key=True,
@@ -113,7 +146,7 @@ ADAPTERS: Mapping[str, Adapter] = {
         options={"generate": {"shape": SHAPE}},
     ),
     "runpod": Adapter(
-        tasks=_PHOTOGRAPHS | {"edit", "generate", "upscale"},
+        tasks=_PHOTOGRAPHS | FILMS | {"edit", "generate", "upscale"},
         needs_key=True,
         takes_prompt=True,
         built=True,
@@ -121,7 +154,7 @@ ADAPTERS: Mapping[str, Adapter] = {
         any_option=True,
     ),
     "replicate": Adapter(
-        tasks=_PHOTOGRAPHS | {"edit", "generate", "upscale"},
+        tasks=_PHOTOGRAPHS | FILMS | {"edit", "generate", "upscale"},
         needs_key=True,
         takes_prompt=True,
         built=True,

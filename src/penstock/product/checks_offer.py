@@ -5,16 +5,18 @@ product: nothing it finds stops a file from being used.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from penstock.product.adapters import ADAPTERS
-from penstock.product.checks_work import number, tables
+from penstock.product.checks_work import number, tables, texts_of
 from penstock.product.colour import DARK_PAGE, LIGHT_PAGE, MIN_CONTRAST, contrast, readable
-from penstock.product.mistakes import Complaint, did_you_mean
+from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
-from penstock.product.schema import DOLLARS_PATTERN, Product
+from penstock.product.prices import most_price, varies
+from penstock.product.schema import Product
+from penstock.product.schema_parts import DOLLARS_PATTERN
 from penstock.product.structure import Document
 from penstock.product.texts import PAGE_KEYS, PLACEHOLDER, PLACEHOLDERS, known_keys
 
@@ -33,6 +35,7 @@ def offer_complaints(document: Document) -> Iterator[Complaint]:
                 ("topups", name, "price_usd"), "a top-up must cost something", "Give credits with a plan instead."
             )
     yield from _payments(document.get("payments"))
+    yield from _tiers(document, tables(plans))
     texts = document.get("texts")
     for key, text in texts.items() if isinstance(texts, dict) else ():
         yield from _text(key, text)
@@ -73,6 +76,48 @@ def _payments(payments: object) -> Iterator[Complaint]:
     low, high = (_dollars(amount.get(key)) for key in ("min_usd", "max_usd")) if isinstance(amount, dict) else (0, 1)
     if low is not None and high is not None and low > high:
         yield Complaint(("payments", "amount", "min_usd"), "is more than max_usd", "Change one of them.")
+    rate = amount.get("credits_per_usd") if isinstance(amount, dict) and amount.get("show_usd") is True else None
+    if isinstance(rate, int) and rate > 0 and 100 % rate:
+        reason = "a credit must be whole cents where customers read dollars"
+        yield Complaint(("payments", "amount", "credits_per_usd"), reason, "100 makes it a cent.")
+
+
+def _tiers(document: Document, plans: Mapping[str, dict[str, Any]]) -> Iterator[Complaint]:
+    """Yield what does not fit in the plans of visitors and of donors."""
+    sign_in, donations = document.get("sign_in"), document.get("donations")
+    first = next(iter(plans), None)
+    if isinstance(sign_in, dict) and (name := sign_in.get("anonymous_plan")) is not None:
+        yield from _free_plan(("sign_in", "anonymous_plan"), name, plans)
+        if sign_in.get("anonymous") is not True:
+            advice = "Write anonymous = true, or leave it out."
+            yield Complaint(("sign_in", "anonymous_plan"), "is for visitors, and the product takes none", advice)
+    if not isinstance(donations, dict):
+        return
+    yield from _free_plan(("donations", "plan"), donations.get("plan"), plans)
+    if donations.get("plan") in {first, isinstance(sign_in, dict) and sign_in.get("anonymous_plan")}:
+        yield Complaint(("donations", "plan"), "is a plan that others have, too", "Make a plan of its own for donors.")
+    if first is not None and plans[first].get("credits_month"):
+        advice = "Give credits once, with sign_in.gift_credits, or leave donations out."
+        yield Complaint(("donations", "plan"), f'donors would lose what the plan "{first}" brings each month', advice)
+    low, high = (_dollars(donations.get(key)) for key in ("min_usd", "max_usd"))
+    if low is None or high is None:
+        return
+    if low > high or high == 0:
+        yield Complaint(("donations", "min_usd"), "is more than max_usd, or nothing", "Change one of them.")
+    for at, written in texts_of(donations.get("suggested_usd")):
+        amount = _dollars(written)
+        if amount is not None and not low <= amount <= high:
+            yield Complaint(("donations", "suggested_usd", at), f"is not from {low} to {high}", "Choose another one.")
+
+
+def _free_plan(path: KeyPath, name: object, plans: Mapping[str, dict[str, Any]]) -> Iterator[Complaint]:
+    if not isinstance(name, str) or not plans:
+        return
+    if name not in plans:
+        known = f"There are {listed(plans)}."
+        yield Complaint(path, f'there is no plan "{name}"', did_you_mean(name, plans, otherwise=known))
+    elif plans[name].get("price_usd_month") is not None or plans[name].get("credits_month"):
+        yield Complaint(path, f'the plan "{name}" has a price or credits, and is neither sold nor renewed')
 
 
 def _dollars(written: object) -> Decimal | None:
@@ -122,10 +167,19 @@ def _colours(product: Product) -> Iterator[Complaint]:
 
 
 def _prices(product: Product) -> Iterator[Complaint]:
-    most = max([*(p.credits_month for p in product.plans.values()), *(t.credits for t in product.topups.values())])
+    most = max(
+        [
+            product.sign_in.gift_credits,
+            *(plan.credits_month for plan in product.plans.values()),
+            *(topup.credits for topup in product.topups.values()),
+        ]
+    )
+    if (terms := product.payments.amount) is not None:
+        most = max(most, int(Decimal(terms.max_usd) * terms.credits_per_usd))
     for name, operation in product.operations.items():
-        if operation.price > most:
-            reason = f"costs {operation.price} credits, but no plan and no top-up brings more than {most}"
+        if (dearest := most_price(operation)) > most:
+            up_to = "up to " if varies(operation) else ""
+            reason = f"costs {up_to}{dearest} credits, but no plan and no top-up brings more than {most}"
             yield Complaint(("operations", name, "price"), reason, "Nobody could pay for it at once.")
     rates = [(topup.credits, Decimal(topup.price_usd) / topup.credits, name) for name, topup in product.topups.items()]
     best: tuple[Decimal, str] | None = None
@@ -139,18 +193,17 @@ def _prices(product: Product) -> Iterator[Complaint]:
 
 def _plans(product: Product) -> Iterator[Complaint]:
     paid = [(Decimal(plan.price_usd_month or 0), name) for name, plan in product.plans.items()]
-    ahead, ahead_name = -1, ""
-    for _price, name in sorted(paid, key=lambda entry: entry[0]):
-        head_start = product.plans[name].head_start_s
-        if head_start < ahead:
+    for price, name in paid:
+        cheaper = [(product.plans[other].head_start_s, other) for less, other in paid if less < price]
+        ahead, ahead_name = max(cheaper, default=(0, ""))
+        if product.plans[name].head_start_s < ahead:
             yield Complaint(
                 ("plans", name, "head_start_s"), f'its jobs start behind those of the cheaper plan "{ahead_name}"'
             )
-        ahead, ahead_name = max((ahead, ahead_name), (head_start, name))
-    first = product.plans[product.default_plan]
+    first = product.plans[product.visitor_plan]
     if product.sign_in.anonymous and first.limits.jobs_per_day is None:
         reason = "visitors who never signed up may start any number of jobs"
-        path: KeyPath = ("plans", product.default_plan, "limits", "jobs_per_day")
+        path: KeyPath = ("plans", product.visitor_plan, "limits", "jobs_per_day")
         yield Complaint(path, reason, "Set it, or set sign_in.anonymous = false.")
 
 

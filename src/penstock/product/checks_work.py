@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.product.adapters import ADAPTERS, TASKS, WRITES, Adapter
+from penstock.product.adapters import ADAPTERS, TASKS, Adapter, comes_to
+from penstock.product.checks_onnx import onnx_complaints
 from penstock.product.checks_options import understood_complaints
+from penstock.product.checks_prices import price_complaints
 from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
 from penstock.product.schema import Workers
+from penstock.product.schema_work import Input
 from penstock.product.structure import Document, shown
 from penstock.product.texts import PLACEHOLDER
 
@@ -70,11 +73,13 @@ def work_complaints(document: Document, adapters: Mapping[str, Adapter] = ADAPTE
         for option, settings in options.items():
             yield from _option((*path, "options", option), settings)
         yield from _cache(path, operation)
+        yield from price_complaints((*path, "price"), operation, options)
         yield from understood_complaints(path, operation, options, _adapters(operation, providers, adapters))
 
 
 def _cache(path: KeyPath, operation: dict[str, Any]) -> Iterator[Complaint]:
-    price, cached = number(operation.get("price")), number(operation.get("cache_price"))
+    price, cached = operation.get("price"), number(operation.get("cache_price"))
+    price = number(price.get("base") if isinstance(price, dict) else price)
     if cached is not None and "cache" not in operation:
         advice = 'Write cache = "account" or "everyone", too, or leave it out.'
         yield Complaint((*path, "cache_price"), "is the price of stored results, and none are given", advice)
@@ -108,6 +113,7 @@ def _provider(path: KeyPath, provider: dict[str, Any], adapters: Mapping[str, Ad
         yield Complaint((*path, "model"), f'is missing: the adapter "{name}" must be told which model to ask')
     if not adapters[name].needs_key and "key_env" in provider:
         yield Complaint((*path, "key_env"), f'the adapter "{name}" takes no key', "Leave it out.")
+    yield from onnx_complaints(path, provider, wanted=adapters[name].runs_models)
 
 
 def _keyless(provider: Mapping[str, Any], adapter: Adapter) -> bool:
@@ -177,18 +183,29 @@ def _task(path: KeyPath, operation: dict[str, Any]) -> Iterator[Complaint]:
         known = f"Known tasks: {listed(TASKS)}."
         yield Complaint((*path, "task"), f"there is no task {shown(task)}", did_you_mean(task, TASKS, otherwise=known))
     elif isinstance(task, str):
-        output, comes = operation.get("output", "picture"), "text" if task in WRITES else "picture"
-        if output in {"picture", "text"} and output != comes:
+        output, comes = operation.get("output", "picture"), comes_to(task)
+        if output in {"picture", "video", "text"} and output != comes:
             yield Complaint((*path, "output"), f'the task "{task}" comes to a {comes}', f'Write output = "{comes}".')
+
+
+def _templates(path: KeyPath, wanted: dict[str, Any]) -> Iterator[Complaint]:
+    """Yield the templates that are longer than what may be sent."""
+    most = wanted.get("max_characters", Input.model_fields["max_characters"].default)
+    templates = wanted.get("templates")
+    for at, template in enumerate(templates if isinstance(templates, list) else []):
+        text = template.get("text") if isinstance(template, dict) else None
+        if isinstance(text, str) and isinstance(most, int) and len(text) > most:
+            reason = f"has {len(text):,} characters, and `max_characters` is {most:,}"
+            yield Complaint((*path, "templates", at, "text"), reason, "Write a shorter text, or allow longer ones.")
 
 
 def _inputs(path: KeyPath, operation: dict[str, Any]) -> Iterator[Complaint]:
     inputs = tables(operation.get("inputs"))
     for name, wanted in inputs.items():
-        if wanted.get("kind") == "picture" and "max_characters" in wanted:
-            yield Complaint(
-                (*path, "inputs", name, "max_characters"), "is for texts, this is a picture", "Leave it out."
-            )
+        for key in ("max_characters", "templates"):
+            if wanted.get("kind") == "picture" and key in wanted:
+                yield Complaint((*path, "inputs", name, key), "is for texts, this is a picture", "Leave it out.")
+        yield from _templates((*path, "inputs", name), wanted)
     task = operation.get("task")
     required = [wanted.get("kind") for wanted in inputs.values() if wanted.get("required", True) is True]
     for kind in sorted(TASKS.get(task, frozenset())) if isinstance(task, str) and inputs else ():

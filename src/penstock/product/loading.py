@@ -10,6 +10,8 @@ from pathlib import Path
 
 from penstock.product.availability import availability, off_complaints
 from penstock.product.checks_offer import offer_complaints, warnings
+from penstock.product.checks_services import services_complaints
+from penstock.product.checks_sign_in import sign_in_complaints
 from penstock.product.checks_work import work_complaints
 from penstock.product.mistakes import Complaint, Mistake, Note, ProductFileError, closest, noted, placed
 from penstock.product.positions import KeyPath, Locations
@@ -57,9 +59,10 @@ def version_of(text: str) -> str:
 
 def _read(text: str, filename: str) -> tuple[Product, Locations]:
     document, locations = parse(text, filename)
-    structure = read_structure(document, version_of(text))
+    structure = read_structure(document, version_of(text), Path(filename).parent)
     complaints = [] if isinstance(structure, Product) else structure
-    complaints = _unrepeated([*complaints, *work_complaints(document), *offer_complaints(document)])
+    checks = (work_complaints, offer_complaints, sign_in_complaints, services_complaints)
+    complaints = _unrepeated([*complaints, *(found for check in checks for found in check(document))])
     if complaints or not isinstance(structure, Product):
         raise ProductFileError(filename, [placed(complaint, locations) for complaint in complaints])
     return structure, locations

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from penstock.product.availability import availability
-from penstock.product.schema import BYTES_PER_MB, Input, Operation, Option, Plan, Product
+from penstock.product.availability import availability, openid_lacks
+from penstock.product.prices import least_price, table_of, varies
+from penstock.product.schema import Product
+from penstock.product.schema_offer import Plan
+from penstock.product.schema_parts import BYTES_PER_MB
+from penstock.product.schema_work import Input, Operation, Option
 from penstock.product.texts import unavailable_text
 
 
@@ -30,7 +34,8 @@ def public(product: Product, environment: Mapping[str, str]) -> dict[str, Any]:
             {"id": name, "credits": topup.credits, "price_usd": topup.price_usd}
             for name, topup in product.topups.items()
         ],
-        "sign_in": {"methods": list(product.sign_in.methods), "anonymous": product.sign_in.anonymous},
+        "sign_in": _sign_in(product, openid_lacks(product, environment)),
+        "donations": _donations(product),
         "uploads": {"max_bytes": product.uploads.max_mb * BYTES_PER_MB, "media_types": list(media_types())},
     }
 
@@ -39,6 +44,23 @@ def media_types() -> tuple[str, ...]:
     """Return the kinds of picture that can be uploaded; HEIC only where its decoder (an extra) is installed."""
     always = ("image/jpeg", "image/png", "image/webp")
     return (*always, "image/heic", "image/heif") if find_spec("pillow_heif") else always
+
+
+def _sign_in(product: Product, lacks: Mapping[str, str]) -> dict[str, Any]:
+    ways = product.sign_in
+    buttons = [{"id": name, "title": each.title} for name, each in ways.openid.items() if name not in lacks]
+    elsewhere = [name for name, set_up in (("clerk", ways.clerk), ("auth0", ways.auth0)) if set_up is not None]
+    return {
+        "methods": [*ways.methods, *(["openid"] if buttons else []), *elsewhere],
+        "anonymous": ways.anonymous,
+        "anonymous_plan": ways.anonymous_plan,
+        "gift_credits": ways.gift_credits,
+        "openid": buttons,
+    }
+
+
+def _donations(product: Product) -> dict[str, Any] | None:
+    return None if product.donations is None else product.donations.model_dump(mode="json")
 
 
 def _operation(name: str, operation: Operation, unavailable: str | None) -> dict[str, Any]:
@@ -50,16 +72,24 @@ def _operation(name: str, operation: Operation, unavailable: str | None) -> dict
         "unavailable_reason": unavailable,
         "inputs": [_input(key, wanted) for key, wanted in operation.inputs.items()],
         "options": [_option(key, option) for key, option in operation.options.items()],
-        "price": {"credits": operation.price},
+        "price": _price(operation),
         "output": {"kind": operation.output},
         "limitations": operation.limitations,
     }
+
+
+def _price(operation: Operation) -> dict[str, Any]:
+    """Show the lowest price, and what it depends on."""
+    table = table_of(operation)
+    shown = None if table is None else table.model_dump(mode="json")
+    return {"credits": least_price(operation), "varies": varies(operation), "table": shown}
 
 
 def _input(name: str, wanted: Input) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": name, "kind": wanted.kind, "title": wanted.title, "required": wanted.required}
     if wanted.kind == "text":
         shown["max_characters"] = wanted.max_characters
+        shown["templates"] = [each.model_dump(mode="json") for each in wanted.templates]
     return shown
 
 

@@ -1,7 +1,8 @@
 """The product file's shape for editors (JSON Schema) and for readers (tables in Markdown).
 
-Both come from the models in `schema.py`. Editors that know TOML schemas (taplo, Even Better TOML) take the schema
-from a first line such as `#:schema ./penstock.schema.json`; they understand draft 7, which is what is written here.
+Both come from the models in the `schema` modules. Editors that know TOML schemas (taplo, Even Better TOML) take the
+schema from a first line such as `#:schema ./penstock.schema.json`; they understand draft 7, which is what is written
+here.
 """
 
 import json
@@ -9,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from penstock.product.positions import KeyPath
-from penstock.product.schema import (
+from penstock.product.schema import Product
+from penstock.product.schema_parts import (
     ADDRESS_PATTERN,
     COLOUR_PATTERN,
     COST_PATTERN,
@@ -18,8 +20,8 @@ from penstock.product.schema import (
     FIELD_PATTERN,
     NAME_PATTERN,
     PARAMETER_PATTERN,
+    SCOPE_PATTERN,
     VARIABLE_PATTERN,
-    Product,
 )
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -36,6 +38,7 @@ PATTERN_WORDS = {
     COST_PATTERN: 'US dollars in quotes, with at most six decimals, such as "0.039"',
     ADDRESS_PATTERN: 'an address that begins with "https://" or "http://"',
     EMAIL_PATTERN: 'an e-mail address such as "help@example.org"',
+    SCOPE_PATTERN: 'a scope such as "email", without spaces',
 }
 
 
@@ -145,6 +148,8 @@ def _collect(table: str, node: Node, found: list[tuple[str, Node]]) -> None:
             _collect(name, inner, found)
         elif (entry := _any_key(inner)) and "properties" in resolved(entry):
             _collect(f"{name}.NAME", resolved(entry), found)
+        elif "properties" in (table_kind := _as_table(inner)):
+            _collect(name, table_kind, found)
         elif isinstance(inner.get("items"), dict) and "properties" in (item := _as_table(resolved(inner["items"]))):
             _collect(f"{name}[]", item, found)
 
@@ -214,5 +219,6 @@ _SHORT_WORDS = {
     COST_PATTERN: 'dollars as `"0.039"`',
     ADDRESS_PATTERN: "address, `http` or `https`",
     EMAIL_PATTERN: "e-mail address",
+    SCOPE_PATTERN: "scope",
 }
 _KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}

@@ -7,7 +7,7 @@ own environment does not. Flags of the command line override both.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 
 from penstock.product.mistakes import closest
+from penstock.product.schema_services import Services
 from penstock.product.storage_url import BucketAddress, read_storage_url
 
 PREFIX = "PENSTOCK_"
@@ -118,6 +119,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if complaints:
         raise SettingsError(complaints)
     return Settings(**values)  # type: ignore[arg-type]  # each reader returns its field's type
+
+
+def at_services(settings: Settings, services: Services) -> Settings:
+    """Return settings with the addresses that a checked product file names, where the environment names none."""
+    storage = None if services.storage_url is None else read_storage_url(services.storage_url)
+    return replace(
+        settings,
+        database_url=settings.database_url or services.database_url,
+        redis_url=settings.redis_url or services.redis_url,
+        storage=settings.storage or storage,
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -239,4 +251,10 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "PENSTOCK_LOG_LEVEL": ("log_level", _log_level),
 }
 VARIABLES = tuple(_VARIABLES)
+ADDRESSES = {
+    key: (name, _VARIABLES[name][1])
+    for key in ("database_url", "redis_url", "storage_url")
+    for name in (f"{PREFIX}{key.upper()}",)
+}
+"""Of each key of `[services]` in a product file, the variable that goes before it, and what reads either."""
 _PRIVATE = {"secret", "database_url", "redis_url", "smtp_url", "storage"}  # never repeated in a message

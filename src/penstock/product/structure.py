@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,25 +17,19 @@ from pydantic_core import ErrorDetails
 from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
 from penstock.product.reference import PATTERN_WORDS, Node, keys_at, node_at, resolved, tables_with
-from penstock.product.schema import (
-    COLOUR_PATTERN,
-    COST_PATTERN,
-    DOLLARS_PATTERN,
-    NAME_PATTERN,
-    NAMED,
-    TABLED,
-    Product,
-)
+from penstock.product.schema import Product
+from penstock.product.schema_parts import COLOUR_PATTERN, COST_PATTERN, DOLLARS_PATTERN, NAME_PATTERN
+from penstock.product.schema_work import NAMED, NUMBERED, TABLED
 
 MAX_SHOWN_CHARACTERS = 60  # of a value quoted in a message
 Document = Mapping[str, Any]
 _MISSING = object()
 
 
-def read_structure(document: Document, version: str) -> Product | list[Complaint]:
+def read_structure(document: Document, version: str, folder: Path = Path()) -> Product | list[Complaint]:
     """Return the product, or everything in which the document is not of the shape of one."""
     try:
-        return Product.model_validate(document, context={"version": version})
+        return Product.model_validate(document, context={"version": version, "folder": folder})
     except ValidationError as error:
         return _complaints(document, error.errors(include_url=False, include_context=True))
 
@@ -76,7 +71,7 @@ def _path(document: Document, error: ErrorDetails) -> KeyPath:
     """Return the part of the model's path that is also in the file, and a missing key."""
     path: KeyPath = ()
     for part in error["loc"]:
-        if part in {NAMED, TABLED}:
+        if part in {NAMED, NUMBERED, TABLED}:
             continue
         if _lookup(document, (*path, part)) is _MISSING:
             return (*path, part) if error["type"] == "missing" else path
@@ -106,6 +101,8 @@ def _complaint(document: Document, path: KeyPath, error: ErrorDetails) -> Compla
         return Complaint(
             path, "is read as a table, because of its points", 'Put the whole key in quotes: "error.busy.title".'
         )
+    if error["type"] in _REWORDINGS:
+        node = next((kind for kind in node.get("anyOf", []) if kind.get("type") == "integer"), node)
     reword = _REWORDINGS.get(error["type"], _wrong_kind)
     reason, suggestion = reword(_lookup(document, path), node)
     return Complaint(path, reason, suggestion)
@@ -164,6 +161,8 @@ def _expected(node: Node) -> str:
 
 def _repairs(value: object, node: Node) -> Iterator[str]:
     """Yield what could be written instead, likeliest first."""
+    for each in node.get("anyOf", []):
+        yield from _repairs(value, resolved(each))
     kind, pattern = node.get("type"), node.get("pattern")
     if isinstance(value, str) and kind in {"integer", "number"} and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", value):
         yield f"Write {value.strip()} without quotes."

@@ -112,6 +112,58 @@ FAILURES: Mapping[FailureKind, tuple[Text, Action]] = {
     ),
 }
 
+_UNCOUNTED = "This does not count against your plan"
+_CHANGE = Action("change_input", "Change the text")
+WRITTEN: Mapping[FailureKind, tuple[Text, Action]] = {
+    "transient": (
+        Text("Our service is not answering", f"{_UNCOUNTED}. Please try again in a few minutes."),
+        _LATER,
+    ),
+    "limited": (
+        Text("Our service has its hands full", f"{_UNCOUNTED}. Please try again in a few minutes."),
+        _LATER,
+    ),
+    "exhausted": (
+        Text("This is not available for now", f"We have been told. {_UNCOUNTED}; please try again tomorrow."),
+        Action("wait", "Try again tomorrow"),
+    ),
+    "refused": (
+        Text(
+            "This can't be worked on",
+            f"Our service declined this text because of its content rules. {_UNCOUNTED}; please change the text.",
+        ),
+        _CHANGE,
+    ),
+    "invalid": (
+        Text("We could not use this text", f"Something about it could not be used. {_UNCOUNTED}."),
+        _CHANGE,
+    ),
+    "broken": (
+        Text(
+            "Nothing usable came of it",
+            f"What came back could not be used, so we don't give it to you. {_UNCOUNTED}; "
+            "please try again, perhaps in other words.",
+        ),
+        _CHANGE,
+    ),
+    "unknown": (
+        Text(
+            "We did not hear back",
+            f"Our service took your text, and no answer came back. {_UNCOUNTED}; please try again in a few minutes.",
+        ),
+        _LATER,
+    ),
+    "timeout": (
+        Text("This took too long", f"So we stopped it. {_UNCOUNTED}; please try again, perhaps with less."),
+        _CHANGE,
+    ),
+    "expired": (
+        Text("Your turn did not come in time", f"Too many were waiting. {_UNCOUNTED}; please try again later."),
+        Action("wait", "Try again later"),
+    ),
+}
+"""The same for products that make texts alone."""
+
 # Words of the pages; what stands there otherwise is the web app's own.
 PAGE_KEYS = frozenset(
     {
@@ -163,7 +215,8 @@ def failure_text(kind: FailureKind, product: Product, *, message: str | None = N
     Args:
         message: what the provider itself had to say to the customer, shown instead of the kind's general detail.
     """
-    text, action = FAILURES[kind]
+    writes = all(operation.output == "text" for operation in product.operations.values())
+    text, action = (WRITTEN if writes else FAILURES)[kind]
     title, detail = _worded(product, f"failure.{kind}", text.title, text.detail if message is None else message)
     return FailureText(kind, title, detail, (action,))
 

@@ -4,16 +4,16 @@ A refusal is a success whose `stop_reason` says so. Rules that stay the same are
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from penstock.providers import replies
 from penstock.providers.documents import count, table, tables, text
 from penstock.providers.http import Reply
-from penstock.providers.prices import Tokens, bill_of
+from penstock.providers.prices import Tokens
 from penstock.providers.seam import Attempt, FailureKind, Finished, ProviderError, Request
 from penstock.providers.texts import DIAGRAM_SCHEMA, values_of
 from penstock.providers.vendor import JSON, Vendor, packed
-from penstock.providers.words import asked, rules
+from penstock.providers.words import conversation, rules
 
 VERSION = "2026-10-21"  # from this one on the vendor refuses temperature, top_p and top_k
 MAX_TOKENS = 4_096  # of an answer, unless the provider's parameters say otherwise
@@ -27,6 +27,7 @@ class AnthropicProvider(Vendor):
     tasks = frozenset({"chat", "diagram"})
     base_url = "https://api.anthropic.com/v1"
     priced_as = "anthropic"
+    mends: Literal[True] = True
 
     def _headers(self, key: str) -> Mapping[str, str]:
         return {"x-api-key": key, "anthropic-version": VERSION}
@@ -43,7 +44,7 @@ class AnthropicProvider(Vendor):
         if not reply.ok:
             raise self._failure(reply)
         document = self._document(reply)
-        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = self._token_bill(reply, _tokens(table(document.get("usage"))))
         with bill.attached():
             return bill.finished(**values_of(request, _answer(document)))
 
@@ -51,7 +52,7 @@ class AnthropicProvider(Vendor):
         body: dict[str, Any] = {
             "model": self._model,
             "max_tokens": MAX_TOKENS,
-            "messages": [{"role": "user", "content": asked(request)}],
+            "messages": conversation(request),
         }
         if (system := rules(request.task)) is not None:
             body["system"] = [{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}]

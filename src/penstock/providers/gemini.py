@@ -13,7 +13,7 @@ from penstock.providers import replies
 from penstock.providers.documents import count, table, tables, text
 from penstock.providers.http import Reply, shortened
 from penstock.providers.pictures import decoded, read_pictures, written
-from penstock.providers.prices import Tokens, bill_of
+from penstock.providers.prices import Tokens
 from penstock.providers.seam import Attempt, FailureKind, Finished, ProviderError, Request
 from penstock.providers.vendor import JSON, Vendor, packed
 from penstock.providers.words import instructions, shape_of
@@ -70,7 +70,7 @@ class GeminiProvider(Vendor):
 
     def _finished(self, reply: Reply, folder: Path, number: int) -> Finished:
         document = self._document(reply)
-        bill = bill_of(self.priced_as, self._model, _tokens(document), self._settings)
+        bill = self._token_bill(reply, _tokens(document))
         with bill.attached():
             return bill.finished(written(decoded(_picture(document, number)), folder))
 

@@ -1,24 +1,39 @@
-"""`local`: the provider that is always there. Classical picture work in child processes: no key, no network, no cost.
+"""`local`: the provider that is always there. Classical work in child processes: no key, no network, no cost.
 
-It restores, straightens and draws; it does not pretend to colour, which needs a learnt model. The functions at the
-bottom run in a child, on file paths.
+It restores, straightens, draws, and lets a camera glide over a still; it does not pretend to colour or to bring a
+picture to life, which needs a learnt model, nor to understand prose: diagrams are made of texts that have a structure
+already. The functions at the bottom run in a child.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from penstock.imaging import lineart
+from penstock.diagrams import drawing
+from penstock.diagrams.shapes import NotDrawnError
+from penstock.imaging import camera, lineart, video
 from penstock.imaging.corners import find_corners, straighten
 from penstock.imaging.picture import BadPicture, Picture
 from penstock.imaging.restore import RestoreSettings, restore
 from penstock.kit.children import ChildDiedError, ChildError, Children, ChildTimeoutError
-from penstock.providers.seam import Attempt, Finished, Health, Output, ProviderError, Request, Running
+from penstock.providers.seam import (
+    Attempt,
+    Finished,
+    Health,
+    Output,
+    ProviderError,
+    Request,
+    Running,
+    UnfitError,
+)
 
 PRELOAD = ("penstock.providers.local",)  # what a pool of children should have loaded before its first call
+PRELOAD_DIAGRAMS = ("penstock.diagrams.warm",)  # the same, where there are diagrams
+
+DEFAULT_SECONDS = 5.0  # of a video
 
 Report = Callable[[str, float], None]
 
@@ -26,7 +41,7 @@ Report = Callable[[str, float], None]
 class LocalProvider:
     """Works in `children`, which it shares with everything else that touches pictures."""
 
-    tasks = frozenset({"restore", "perspective", "colouring_page"})
+    tasks = frozenset({"restore", "perspective", "colouring_page", "animate", "diagram"})
     billed = False
     reattachable = False
 
@@ -37,21 +52,13 @@ class LocalProvider:
 
     async def submit(self, request: Request, attempt: Attempt) -> Finished:
         """Do the work; a child that dies or hangs is a passing fault. Errors: ProviderError."""
-        work = _WORK.get(request.task)
-        if work is None:
-            raise ProviderError("broken", f"local can't do “{request.task}”")
-        source = next(iter(request.pictures.values()), None)
-        if source is None:
-            raise ProviderError("broken", "no picture was given")
+        work, arguments = _work(request)
         try:
             return await self._children.call(
-                work,
-                source,
-                request.folder,
-                dict(request.options),
-                timeout_s=attempt.timeout_s,
-                progress=attempt.report,
+                work, *arguments, dict(request.options), timeout_s=attempt.timeout_s, progress=attempt.report
             )
+        except NotDrawnError as error:
+            raise UnfitError(str(error)) from error
         except NoPrintError as error:
             raise ProviderError("invalid", str(error), message=str(error)) from error
         except BadPicture as error:
@@ -127,10 +134,45 @@ def draw_file(source: Path, folder: Path, options: Mapping[str, Any], progress: 
     return Finished(outputs=(*finished.outputs, *extras))
 
 
+def animate_file(source: Path, folder: Path, options: Mapping[str, Any], progress: Report) -> Finished:
+    """Let a camera glide over the picture, as a video. Options: `move`, one of `camera.MOVES`; `seconds` 2..8."""
+    if not video.AVAILABLE:
+        raise RuntimeError("PyAV is not installed: pip install 'penstock[video]'")
+    seconds = float(options.get("seconds", DEFAULT_SECONDS))
+    path = folder / "made.mp4"
+    frames = camera.glide(_read(source), options.get("move", "zoom_in"), seconds)
+    video.write(_counted(frames, round(camera.RATE * seconds), progress), path, camera.RATE)
+    return Finished(outputs=(Output("full", path, "video/mp4"),))
+
+
+def _counted(frames: Iterator[Picture], count: int, progress: Report) -> Iterator[Picture]:
+    for number, frame in enumerate(frames):
+        progress("filming", min(1.0, number / count))
+        yield frame
+
+
+def draw_diagram(text: str, options: Mapping[str, Any], progress: Report) -> Finished:
+    """Write a structured text as a diagram. Option: `kind`, `auto` for what suits the text."""
+    progress("drawing", 0.1)
+    return Finished(values={"mermaid": drawing.draw(text, str(options.get("kind", "auto")))})
+
+
+def _work(request: Request) -> tuple[Callable[..., Finished], tuple[object, ...]]:
+    """Return what to call in a child, and with what. Errors: ProviderError, `broken`."""
+    if request.task == "diagram":
+        return draw_diagram, ("\n\n".join(filter(None, request.texts.values())),)
+    if request.task not in _WORK:
+        raise ProviderError("broken", f"local can't do “{request.task}”")
+    if not request.pictures:
+        raise ProviderError("broken", "no picture was given")
+    return _WORK[request.task], (next(iter(request.pictures.values())), request.folder)
+
+
 _WORK: Mapping[str, Callable[..., Finished]] = {
     "restore": restore_file,
     "perspective": straighten_file,
     "colouring_page": draw_file,
+    "animate": animate_file,
 }
 
 

@@ -1,7 +1,7 @@
 """Models that anybody may publish (RunPod, Replicate): a free form in, whatever the model likes out.
 
     in    prompt, pictures by the names of the operation's inputs, options, the provider's parameters
-    out   an address or base64, alone, in a list, or under one of the usual names
+    out   a picture or video: an address or base64, alone, in a list, or under one of the usual names
 
 `names` in the product file says what the model calls an input or an option where that differs.
 """
@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.product.schema import Provider as Settings
+from penstock.product.adapters import comes_to
+from penstock.product.schema_providers import Provider as Settings
 from penstock.providers.documents import text
 from penstock.providers.http import shortened
 from penstock.providers.seam import FailureKind, ProviderError, Request
 
 PROMPT = "prompt"
-_PLACES = ("image_url", "image", "images", "url", "output", "result")
+_PLACES = ("video_url", "video", "videos", "image_url", "image", "images", "s3_url", "url", "output", "result")
 _MAX_DEPTH = 4
 
 # Models say in words what went wrong; these are looked for loosely, in this order.
@@ -49,8 +50,8 @@ def form(request: Request, settings: Settings, pictures: Mapping[str, str]) -> d
     return {**filled, **settings.parameters}
 
 
-def picture_in(output: object, depth: int = 0) -> str | None:
-    """Return the address or the base64 of the first picture in what a model gave; None if there is none."""
+def file_in(output: object, depth: int = 0) -> str | None:
+    """Return the address or the base64 of the first picture or video in what a model gave; None if there is none."""
     if isinstance(output, str):
         return output or None
     if depth >= _MAX_DEPTH:
@@ -59,14 +60,14 @@ def picture_in(output: object, depth: int = 0) -> str | None:
         inner = output[:1]
     else:
         inner = [output[name] for name in _PLACES if name in output] if isinstance(output, dict) else []
-    return next((found for each in inner if (found := picture_in(each, depth + 1)) is not None), None)
+    return next((found for each in inner if (found := file_in(each, depth + 1)) is not None), None)
 
 
-def nothing_in(output: object) -> ProviderError:
-    """Return what it means that finished work holds no picture: it was thrown away, or it is something else."""
+def nothing_in(output: object, task: str) -> ProviderError:
+    """Return what it means that finished work holds no file: it was thrown away, or it is something else."""
     if output is None:
         return ProviderError("unknown", "its result is gone", final=True)
-    return ProviderError("broken", f"its output holds no picture: {shortened(str(output)[:1_000])}")
+    return ProviderError("broken", f"its output holds no {comes_to(task)}: {shortened(str(output)[:1_000])}")
 
 
 def failed(said: object) -> ProviderError:

@@ -1,21 +1,22 @@
 """Texts by `chat/completions`: OpenAI, and everything compatible with it: Ollama, vLLM, LiteLLM."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from penstock.providers.documents import count, table, tables, text
 from penstock.providers.openai import OpenAiVendor
-from penstock.providers.prices import Tokens, bill_of
+from penstock.providers.prices import Tokens
 from penstock.providers.seam import Attempt, Finished, ProviderError, Request
 from penstock.providers.texts import values_of
 from penstock.providers.vendor import JSON, packed
-from penstock.providers.words import asked, rules
+from penstock.providers.words import conversation, rules
 
 
 class OpenAiChatProvider(OpenAiVendor):
     """Speaks `chat/completions`."""
 
     tasks = frozenset({"chat", "diagram"})
+    mends: Literal[True] = True
 
     async def submit(self, request: Request, attempt: Attempt) -> Finished:
         """Write the text. Errors: ProviderError."""
@@ -26,12 +27,12 @@ class OpenAiChatProvider(OpenAiVendor):
         if not reply.ok:
             raise self._failure(reply)
         document = self._document(reply)
-        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = self._token_bill(reply, _tokens(table(document.get("usage"))))
         with bill.attached():
             return bill.finished(**values_of(request, _answer(document)))
 
     def _body(self, request: Request) -> bytes:
-        messages = [{"role": "user", "content": asked(request)}]
+        messages = conversation(request)
         if (system := rules(request.task)) is not None:
             messages.insert(0, {"role": "system", "content": system})
         return packed({"model": self._model, "messages": messages, **self._settings.parameters})

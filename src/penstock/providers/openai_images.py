@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from penstock.kit.children import ChildError, Children
-from penstock.product.schema import Provider as Settings
+from penstock.product.schema_providers import Provider as Settings
 from penstock.providers.documents import count, table, tables
 from penstock.providers.http import Reply
 from penstock.providers.openai import OpenAiVendor
 from penstock.providers.pictures import Picture, read_pictures, written
-from penstock.providers.prices import Tokens, bill_of
+from penstock.providers.prices import Tokens
 from penstock.providers.seam import Attempt, Finished, ProviderError, Request
 from penstock.providers.surroundings import Surroundings
 from penstock.providers.vendor import JSON, packed
@@ -94,7 +94,7 @@ class OpenAiImagesProvider(OpenAiVendor):
 
     async def _finished(self, reply: Reply, folder: Path) -> Finished:
         document = self._document(reply)
-        bill = bill_of(self.priced_as, self._model, _tokens(table(document.get("usage"))), self._settings)
+        bill = self._token_bill(reply, _tokens(table(document.get("usage"))))
         made = next(iter(tables(document.get("data"))), {})
         with bill.attached():
             content = await self._picture(made.get("b64_json") or made.get("url"))

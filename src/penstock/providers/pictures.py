@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.product.adapters import FILMS
 from penstock.providers.seam import Output, ProviderError
 
 _STANDARD = str.maketrans("-_", "+/")  # of the two alphabets of base64
@@ -60,6 +61,15 @@ def read_pictures(paths: Mapping[str, Path], max_bytes: int) -> list[Picture]:
     return found
 
 
+def video_kind_of(content: bytes) -> tuple[str, str]:
+    """Return media type and extension of a video by what it begins with. Errors: ProviderError, `broken`."""
+    if content[4:8] == b"ftyp":
+        return "video/mp4", "mp4"
+    if content.startswith(b"\x1aE\xdf\xa3"):
+        return "video/webm", "webm"
+    raise ProviderError("broken", f"what came is no MP4 or WebM video: it begins with {content[:12]!r}")
+
+
 def kind_of(content: bytes) -> tuple[str, str]:
     """Return media type and extension by what the bytes begin with. Errors: ProviderError, `broken`."""
     for signature, media_type, extension in _SIGNATURES:
@@ -82,9 +92,9 @@ def decoded(text: object) -> bytes:
         raise ProviderError("broken", f"the picture's base64 is damaged: {error}") from error
 
 
-def written(content: bytes, folder: Path, name: str = "full") -> Output:
-    """Write a picture to the request's folder, as what it is. Errors: ProviderError, `broken`."""
-    media_type, extension = kind_of(content)
+def written(content: bytes, folder: Path, name: str = "full", *, task: str = "edit") -> Output:
+    """Write a picture, or the video that a task comes to, to the request's folder. Errors: ProviderError, `broken`."""
+    media_type, extension = video_kind_of(content) if task in FILMS else kind_of(content)
     path = folder / f"made-{name}.{extension}"
     path.write_bytes(content)
     return Output(name, path, media_type)

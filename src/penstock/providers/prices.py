@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import genai_prices
 
-from penstock.product.schema import Provider
+from penstock.product.schema_providers import Provider
 from penstock.providers.seam import Finished, Output, ProviderError
 
 MICRODOLLARS = 1_000_000
@@ -52,15 +52,17 @@ class Bill:
         microdollars: millionths of a US dollar.
         estimated: the vendor reported nothing to go by.
         tokens: that the vendor reports.
+        full_until: as in `Finished`.
     """
 
     microdollars: int | None
     estimated: bool
     tokens: int | None = None
+    full_until: float | None = None
 
     def finished(self, *outputs: Output, **values: str) -> Finished:
         """Return work that is done, with its price."""
-        return Finished(outputs, values, self.microdollars, self.tokens, self.estimated)
+        return Finished(outputs, values, self.microdollars, self.tokens, self.estimated, self.full_until)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -125,6 +127,11 @@ def reported_bill(dollars: object) -> Bill | None:
 def usual_cost(settings: Provider) -> int:
     """Return what one call costs by the product file, in microdollars; 0 where it says nothing."""
     return microdollars(settings.cost_usd)
+
+
+def dollars(microdollars: int) -> str:
+    """Write millionths of a US dollar as dollars, with no more digits than it takes."""
+    return f"{Decimal(microdollars) / MICRODOLLARS:f}"
 
 
 def microdollars(dollars: str) -> int:

@@ -5,12 +5,14 @@ that every adapter called built there has its factory here.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from penstock.product.schema import Product
-from penstock.product.schema import Provider as ProviderSettings
+from penstock.product.schema_providers import Provider as ProviderSettings
 from penstock.providers import local
 from penstock.providers.anthropic import AnthropicProvider
 from penstock.providers.gemini import GeminiProvider
+from penstock.providers.onnx import OnnxProvider
 from penstock.providers.openai_chat import OpenAiChatProvider
 from penstock.providers.openai_images import OpenAiImagesProvider
 from penstock.providers.replicate import ReplicateProvider
@@ -28,6 +30,7 @@ def _local(name: str, settings: ProviderSettings, around: Surroundings) -> Provi
 
 FACTORIES: Mapping[str, Factory] = {
     "local": _local,
+    "onnx": OnnxProvider,
     "gemini": GeminiProvider,
     "openai_images": OpenAiImagesProvider,
     "openai_chat": OpenAiChatProvider,
@@ -36,8 +39,12 @@ FACTORIES: Mapping[str, Factory] = {
     "runpod": RunPodProvider,
     "replicate": ReplicateProvider,
 }
-PRELOAD: tuple[str, ...] = local.PRELOAD
-"""What a pool of children should have loaded before its first call."""
+
+
+def preload_for(product: Product) -> tuple[str, ...]:
+    """Return the modules that a pool of children should have loaded before its first call for a product."""
+    tasks = {operation.task for operation in product.operations.values()}
+    return (*local.PRELOAD, *(local.PRELOAD_DIAGRAMS if "diagram" in tasks else ()))
 
 
 def open_providers(
@@ -51,6 +58,7 @@ def open_providers(
     Args:
         usable: names of providers whose key and adapter are there; see `product.availability`.
     """
+    around = replace(around, folder=product.folder)
     return {
         name: factories[settings.adapter](name, settings, around)
         for name, settings in product.providers.items()

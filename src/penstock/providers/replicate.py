@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from penstock.product.adapters import FILMS
 from penstock.providers import replies
 from penstock.providers.documents import table, text
 from penstock.providers.http import Reply
-from penstock.providers.models import failed, form, nothing_in, picture_in
+from penstock.providers.models import failed, file_in, form, nothing_in
 from penstock.providers.pictures import Picture, read_pictures, written
 from penstock.providers.prices import timed_bill
 from penstock.providers.seam import Attempt, FailureKind, Finished, Output, ProviderError, Request, Running, Submitted
@@ -29,7 +30,7 @@ _RESETS_IN = re.compile(r"resets in ~?(\d+(?:\.\d+)?)s")
 class ReplicateProvider(Vendor):
     """Speaks `predictions`. The model is `owner/name`, or `owner/name:version`."""
 
-    tasks = frozenset({"restore", "colourise", "restore_colourise", "edit", "generate", "upscale"})
+    tasks = frozenset({"restore", "colourise", "restore_colourise", "edit", "generate", "upscale"}) | FILMS
     reattachable = True
     base_url = "https://api.replicate.com/v1"
 
@@ -82,10 +83,10 @@ class ReplicateProvider(Vendor):
             raise self._failure(reply)
 
     async def _output(self, prediction: Mapping[str, Any], request: Request) -> Output:
-        found = picture_in(prediction.get("output"))
+        found = file_in(prediction.get("output"))
         if found is None:
-            raise nothing_in(prediction.get("output"))
-        return await asyncio.to_thread(written, await self._picture(found), request.folder)
+            raise nothing_in(prediction.get("output"), request.task)
+        return await asyncio.to_thread(written, await self._picture(found), request.folder, task=request.task)
 
     async def _address(self, picture: Picture) -> str:
         """Return where the vendor finds a picture: in the request itself, or sent ahead, which costs nothing."""

@@ -12,6 +12,7 @@ from typing import Any
 from penstock.providers.http import MAX_SHOWN_CHARACTERS, Reply, shortened
 from penstock.providers.seam import FailureKind, ProviderError
 
+FULL_S = 5.0  # the longest pause after a good answer with which a limit was used up
 MAX_PAUSE_S = 3_600.0  # the longest pause that a vendor is granted: a slip of theirs must not stop us for a year
 
 # A gateway in front of the vendor gave up: the vendor itself may have done the work all the same.
@@ -82,8 +83,18 @@ def pause_until(reply: Reply, now: float) -> float | None:
         at = _http_date(after) if seconds is None else now + seconds
         if at is not None:
             return capped(at, now)
-    resets = [at for name in headers if (at := _reset(name, headers, now)) is not None]
+    resets = _resets(headers, now)
     return capped(max(resets), now) if resets else None
+
+
+def full_until(reply: Reply, now: float) -> float | None:
+    """Return until when the headers of a good answer say that a limit is used up; None where something is left.
+
+    What they name is the moment at which all of it is free again; some is long before. So the pause is short, and the
+    next request finds out.
+    """
+    resets = _resets(reply.headers, now)
+    return min(capped(max(resets), now), now + FULL_S) if resets else None
 
 
 def span(written: str) -> float | None:
@@ -97,6 +108,10 @@ def span(written: str) -> float | None:
 def capped(until: float, now: float) -> float:
     """Return a moment that is neither past nor too far away."""
     return min(max(until, now), now + MAX_PAUSE_S)
+
+
+def _resets(headers: Any, now: float) -> list[float]:
+    return [at for name in headers if (at := _reset(name, headers, now)) is not None]
 
 
 def _reset(name: str, headers: Any, now: float) -> float | None:

@@ -13,15 +13,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from penstock.product.schema import Leg
-from penstock.providers.seam import FailureKind, ProviderError
+from penstock.product.schema_work import Leg
+from penstock.providers.prices import dollars
+from penstock.providers.seam import FailureKind, ProviderError, UnfitError
 
 BREAKER_WINDOW_S = 60.0
 BREAKER_CALLS = 5  # fewer within the window say nothing
 BREAKER_SHARE = 0.5  # of the calls within the window
 BREAKER_OPEN_S = 30.0
 BREAKER_KEPT = 40  # calls remembered, the newest: of a busy provider, 20 failures are enough
-MICRODOLLARS = 1_000_000
 
 OFF, FAILED, PAUSING = "off", "failed in this try", "failed repeatedly; pausing"
 """Why a provider is skipped."""
@@ -110,7 +110,7 @@ def over_ceiling(ceilings: Mapping[str, int], spent: int, expected: Mapping[str,
         expected: what another attempt costs, by provider.
     """
     return {
-        name: f"over its cost ceiling: {_dollars(spent)} spent + {_dollars(expected[name])} expected > {_dollars(most)}"
+        name: f"over its cost ceiling: {dollars(spent)} spent + {dollars(expected[name])} expected > {dollars(most)}"
         for name, most in ceilings.items()
         if spent + expected[name] > most
     }
@@ -165,7 +165,10 @@ def nothing_left(failed: Sequence[ProviderError], choice: Choice) -> ProviderErr
         # Nobody was asked: waiting for a pause to end costs the job no try.
         kind: FailureKind = "transient" if failed else "limited"
         return ProviderError(kind, f"waiting for a provider that pauses: {dict(choice.skipped)}", until=choice.again_at)
-    return failed[-1] if failed else ProviderError("exhausted", f"every provider is off: {dict(choice.skipped)}")
+    firm = [error for error in failed if not isinstance(error, UnfitError)]
+    return (
+        (firm or failed)[-1] if failed else ProviderError("exhausted", f"every provider is off: {dict(choice.skipped)}")
+    )
 
 
 def _soonest(limited: Sequence[ProviderError], again_at: float | None, *, others: bool) -> ProviderError:
@@ -180,7 +183,3 @@ def _soonest(limited: Sequence[ProviderError], again_at: float | None, *, others
     if not others:
         return first
     return ProviderError("limited", first.detail, until=again_at if pauses_less else first.until)
-
-
-def _dollars(microdollars: int) -> str:
-    return f"{microdollars / MICRODOLLARS:.6f}".rstrip("0").rstrip(".")

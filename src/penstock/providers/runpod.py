@@ -9,9 +9,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from penstock.product.adapters import FILMS
 from penstock.providers.documents import table, text
 from penstock.providers.http import Reply
-from penstock.providers.models import failed, form, nothing_in, picture_in
+from penstock.providers.models import failed, file_in, form, nothing_in
 from penstock.providers.pictures import read_pictures, written
 from penstock.providers.prices import Bill, reported_bill, timed_bill
 from penstock.providers.seam import Attempt, Finished, Health, ProviderError, Request, Running, Submitted
@@ -27,7 +28,7 @@ _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS", "RUNNING"})
 class RunPodProvider(Vendor):
     """Speaks `run`, `status`, `cancel` and `health`."""
 
-    tasks = frozenset({"restore", "colourise", "restore_colourise", "edit", "generate", "upscale"})
+    tasks = frozenset({"restore", "colourise", "restore_colourise", "edit", "generate", "upscale"}) | FILMS
     reattachable = True
     base_url = "https://api.runpod.ai/v2"
 
@@ -58,10 +59,10 @@ class RunPodProvider(Vendor):
                 raise failed(_words(job))
             if status != "COMPLETED":
                 raise ProviderError("unknown", f"the vendor calls it {status!r}")
-            found = picture_in(job.get("output"))
+            found = file_in(job.get("output"))
             if found is None:
-                raise nothing_in(job.get("output"))
-            output = await asyncio.to_thread(written, await self._picture(found), request.folder)
+                raise nothing_in(job.get("output"), request.task)
+            output = await asyncio.to_thread(written, await self._picture(found), request.folder, task=request.task)
         return self._bill(job).finished(output)
 
     async def cancel(self, reference: str) -> None:

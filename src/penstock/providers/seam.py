@@ -10,7 +10,7 @@ the route sees only kinds. Adapters retry nothing by themselves; the one retry l
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 FailureKind = Literal["transient", "limited", "exhausted", "refused", "invalid", "broken", "unknown"]
 FAILURE_KINDS: dict[FailureKind, str] = {
@@ -27,6 +27,14 @@ Report = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)
+class Draft:
+    """An answer that can't be used as it is, and what is wrong with it, in the words of whoever checked it."""
+
+    text: str
+    complaint: str
+
+
+@dataclass(frozen=True)
 class Request:
     """What a provider is asked to do.
 
@@ -37,6 +45,7 @@ class Request:
         options: the customer's options, checked against the product file.
         prompt: the operation's prompt, filled in; None when it has none.
         folder: an empty folder in which the provider writes its outputs.
+        draft: what the same provider answered before, for a `Mender`; None the first time.
     """
 
     job_id: str
@@ -46,6 +55,7 @@ class Request:
     options: Mapping[str, Any]
     prompt: str | None
     folder: Path
+    draft: Draft | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ class Finished:
         cost_microdollars: what it cost, in millionths of a US dollar; None when nothing is known.
         tokens: what the provider says it used, in and out; None when it says nothing.
         cost_estimated: the cost is what such a call usually costs, not what the provider reported.
+        full_until: until when the provider takes no more, by its own word, in seconds since 1970 UTC; None when it
+            says nothing of the kind.
     """
 
     outputs: tuple[Output, ...] = ()
@@ -107,6 +119,7 @@ class Finished:
     cost_microdollars: int | None = None
     tokens: int | None = None
     cost_estimated: bool = False
+    full_until: float | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +172,24 @@ class ProviderError(Exception):
         self.tokens = tokens
 
 
+class FlawedError(ProviderError):
+    """An answer came, and it can't be used; `draft` is what came, and why, for a provider that can mend it."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__("broken", f"the answer can't be used: {draft.complaint}")
+        self.draft = draft
+
+
+class UnfitError(ProviderError):
+    """What the customer sent is not for this provider, and another one of the route may well take it.
+
+    `message` is what the customer is told if nobody does.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid", message, message=message)
+
+
 class Provider(Protocol):
     """Who does the work.
 
@@ -190,3 +221,10 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Give back connections and children."""
         ...
+
+
+@runtime_checkable
+class Mender(Protocol):
+    """A provider that takes a `Request.draft`: shown what is wrong with its answer, it may give a better one."""
+
+    mends: Literal[True]

@@ -23,6 +23,8 @@ _BEGINNINGS = re.compile(
     r"requirementDiagram|gitGraph|C4\w+|mindmap|timeline|zenuml|sankey|xychart|block|packet|kanban|architecture|"
     r"radar|treemap)\b"
 )
+# A line by itself that a diagram begins with, after words that nobody asked for.
+_LATER = re.compile(rf"^[ \t]*{_BEGINNINGS.pattern}[^\n.!?]*$", re.MULTILINE)
 _PREAMBLE = re.compile(r"\A(?:\s*---\n.*?\n---\s*\n)?(?:\s*%%[^\n]*\n)*\s*", re.DOTALL)
 
 
@@ -40,12 +42,22 @@ def values_of(request: Request, answer: str) -> dict[str, str]:
 
 
 def diagram(said: str) -> str:
-    """Return the Mermaid text of an answer: out of JSON, out of a fence. Errors: ProviderError, `broken`."""
+    """Return the Mermaid text of an answer: out of JSON, out of a fence, without what is said before it.
+
+    Errors: ProviderError, `broken`, if there is none. Whether Mermaid can read it is for its parser to say.
+    """
+    said = _in_json(said) or said
     fenced = _FENCED.search(said)
-    inner = (_in_json(said) or (fenced[1] if fenced else said)).strip()
-    if not _BEGINNINGS.match(inner, len(_PREAMBLE.match(inner)[0])):  # type: ignore[index]  # matches anything
+    inner = (fenced[1] if fenced else said).strip()
+    if not _begins(inner) and (at := _LATER.search(inner)) is not None:
+        inner = inner[at.start() :].strip()
+    if not _begins(inner):
         raise ProviderError("broken", f"the answer is no Mermaid diagram: it begins with {inner[:40]!r}")
     return inner
+
+
+def _begins(text: str) -> bool:
+    return bool(_BEGINNINGS.match(text, len(_PREAMBLE.match(text)[0])))  # type: ignore[index]  # matches anything
 
 
 def _in_json(said: str) -> str | None:

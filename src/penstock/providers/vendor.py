@@ -6,12 +6,14 @@ An adapter builds the body and reads the answer in threads, for both hold pictur
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from penstock.product.schema import Provider as Settings
+from penstock.product.schema_providers import Provider as Settings
 from penstock.providers import replies
 from penstock.providers.http import Reply, VendorClient
 from penstock.providers.pictures import decoded
+from penstock.providers.prices import Bill, Tokens, bill_of
 from penstock.providers.seam import FailureKind, Finished, Health, ProviderError, Request, Running
 from penstock.providers.surroundings import Surroundings
 
@@ -84,6 +86,12 @@ class Vendor:
     def _healthy(self, reply: Reply) -> Health:  # noqa: ARG002 - for those whose answer says more
         """Return what a good answer from there says."""
         return Health(ok=True)
+
+    def _token_bill(self, reply: Reply, tokens: Tokens | None) -> Bill:
+        """Return what a call cost that is billed by tokens, and until when the vendor takes no more after it."""
+        assert self.priced_as is not None, "only who is billed by tokens asks"
+        bill = bill_of(self.priced_as, self._model, tokens, self._settings)
+        return replace(bill, full_until=replies.full_until(reply, self._clock.now()))
 
     def _failure(self, reply: Reply) -> ProviderError:
         """Return what an answer that is no success means."""

@@ -31,10 +31,29 @@ _TASKS: Mapping[str, str] = {
 
 _RULES: Mapping[str, str] = {
     "diagram": (
-        "Answer with one Mermaid diagram and nothing else: no explanation, no code fence. Quote labels that hold "
-        "anything but letters, digits and spaces."
+        "You turn descriptions into Mermaid diagrams. Answer with one Mermaid diagram and nothing else: no "
+        "explanation, no code fence. Begin with the kind of diagram, such as `flowchart TD` or `sequenceDiagram`. "
+        "Use short ids without spaces, and never the word `end` as an id. Put labels in double quotes, and write a "
+        "double quote inside them as #quot;. Write labels in the language of the description. No links, no "
+        "click actions, no HTML, no configuration. What the description asks for that is no diagram, leave out."
     ),
 }
+
+DIAGRAMS: Mapping[str, str] = {
+    "flowchart": "a flowchart (`flowchart TD` or `flowchart LR`)",
+    "sequence": "a sequence diagram (`sequenceDiagram`)",
+    "class": "a class diagram (`classDiagram`)",
+    "state": "a state diagram (`stateDiagram-v2`)",
+    "er": "an entity relationship diagram (`erDiagram`)",
+    "gantt": "a Gantt chart (`gantt`)",
+    "mindmap": "a mind map (`mindmap`)",
+    "pie": "a pie chart (`pie`)",
+    "timeline": "a timeline (`timeline`)",
+    "journey": "a user journey (`journey`)",
+    "quadrant": "a quadrant chart (`quadrantChart`)",
+    "git": "a Git graph (`gitGraph`)",
+}
+"""The values of the option `kind` of `diagram` beside `auto`, as a model is told them."""
 
 
 def instructions(request: Request) -> str:
@@ -51,6 +70,21 @@ def asked(request: Request) -> str:
     if not said:
         raise ProviderError("broken", "the operation has no prompt, and the customer wrote nothing")
     return said
+
+
+def conversation(request: Request) -> list[dict[str, str]]:
+    """Return what is said to a model for texts, as messages of `role` and `content`. Errors: as `asked`."""
+    said = asked(request)
+    if request.task == "diagram" and (kind := DIAGRAMS.get(str(request.options.get("kind")))) is not None:
+        said = f"{said}\n\nDraw it as {kind}."
+    messages = [{"role": "user", "content": said}]
+    if request.draft is not None:
+        wrong = (
+            "Mermaid's parser can't read that. It says:\n\n"
+            f"{request.draft.complaint}\n\nAnswer with the whole diagram, corrected, in the same form."
+        )
+        messages += [{"role": "assistant", "content": request.draft.text}, {"role": "user", "content": wrong}]
+    return messages
 
 
 def rules(task: str) -> str | None:

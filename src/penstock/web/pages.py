@@ -155,13 +155,14 @@ _BRANDED: Mapping[str, Callable[[Product], Page]] = {
 
 async def _send(page: Page, scope: Scope, send: Send) -> None:
     asked = Headers(scope=scope)
-    gzipped = page.gzipped if "gzip" in asked.get("accept-encoding", "") else None
-    headers = {"etag": page.etag, "cache-control": page.cache}
-    if page.gzipped is not None:
+    headers = {"etag": page.etag, "cache-control": page.cache, **page.extra}
+    if page.may_be_gzipped:
         headers["vary"] = "Accept-Encoding"
     if _knows(asked.get("if-none-match", ""), page.etag):
         await _answer(send, 304, headers, b"")
         return
+    wants_gzip = page.may_be_gzipped and "gzip" in asked.get("accept-encoding", "")
+    gzipped = await asyncio.to_thread(lambda: page.gzipped) if wants_gzip else None
     body = page.content if gzipped is None else gzipped
     headers |= {"content-type": page.media_type, "content-length": str(len(body))}
     if gzipped is not None:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from penstock.kit.children import Children
 from penstock.kit.clock import Clock, ManualClock
-from penstock.product.schema import Provider as Settings
+from penstock.product.adapters import TASKS
+from penstock.product.schema_providers import Provider as Settings
 from penstock.providers.registry import FACTORIES
 from penstock.providers.seam import Attempt, Finished, Provider, Request, Submitted
 from penstock.providers.surroundings import Surroundings
@@ -46,7 +47,7 @@ class Case:
     settings: Mapping[str, Any]
     base: str
     task: str
-    makes: Literal["picture", "text"]
+    makes: Literal["picture", "video", "text"]
     cost: tuple[int, bool]
     limited: Arrange
     limited_silently: Arrange
@@ -87,7 +88,7 @@ class Case:
         """Return something to do, with a picture unless the task is made of words."""
         task = task or self.task
         pictures, texts = {}, {}
-        if task in {"generate", "chat", "diagram"}:
+        if TASKS[task] == {"text"}:
             texts = {"what": "a field under a wide sky"}
         else:
             pictures = {"picture": folder / "picture.png"}

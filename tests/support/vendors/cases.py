@@ -16,7 +16,9 @@ CASES = (
     stability.CASE,
     stability.CREATIVE,
     runpod.CASE,
+    runpod.VIDEO,
     replicate.CASE,
+    replicate.VIDEO,
 )
 
 
@@ -32,7 +34,7 @@ def document_of(case: Case, url: str, **operation: Any) -> dict[str, Any]:
         "price": 2,
         "route": ["vendor"],
     }
-    if case.makes == "picture":
+    if case.makes != "text":
         work["prompt"] = case.prompt
     settings = case.settings_at(url).model_dump(mode="json", exclude_defaults=True)
     return {**PRODUCT, "operations": {"work": {**work, **operation}}, "providers": {"vendor": settings}}

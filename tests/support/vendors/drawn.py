@@ -1,9 +1,13 @@
 """Pictures that the stand-ins deliver: made from what they got, so that the product's own checks take them."""
 
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image
+
+from tests.support.videos import ball
+from tests.support.videos import encoded as video
 
 
 def tinted(content: bytes, media_type: str = "image/png") -> bytes:
@@ -11,6 +15,12 @@ def tinted(content: bytes, media_type: str = "image/png") -> bytes:
     with Image.open(io.BytesIO(content)) as image:
         pixels = np.asarray(image.convert("RGB"), np.float64)
     return encoded(np.clip(pixels * (1.0, 0.8, 0.6) + (12, 4, 0), 0, 255), media_type)
+
+
+@cache
+def film() -> bytes:
+    """Return a second of video."""
+    return video(ball(), "libx264", "mp4")
 
 
 def landscape(width: int = 96, height: int = 64, media_type: str = "image/png") -> bytes:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from tests.support.vendors.case import Arrange, Case, next_order
-from tests.support.vendors.drawn import landscape, tinted
+from tests.support.vendors.drawn import film, landscape, tinted
 from tests.support.vendors.wire import KEY, Answer, Asked, StandIn
 
 MODEL = "black-forest-labs/flux-dev"
@@ -95,11 +95,12 @@ class ReplicateStandIn(StandIn):
             return Answer.json({"detail": "Cancel-After is no duration"}, 422)
         reference = f"p{len(self.predictions):08d}"
         ending = self.endings.popleft() if self.endings else None
-        self.predictions[reference] = {"looks": self.looks_needed, "ending": ending or self._made(body["input"])}
+        self.predictions[reference] = {"looks": self.looks_needed, "ending": ending or self.made(body["input"])}
         state = {**self._state(reference, {"looks": 9, "ending": {}}), "input": body["input"]}
         return Answer.json(state, 201)
 
-    def _made(self, given: Document) -> Document:
+    def made(self, given: Document) -> Document:
+        """Return how a prediction ends that goes well."""
         sent = [given[name] for name in ("picture", "input_image") if name in given]
         made = tinted(self._read(sent[0])) if sent else landscape()
         self.files["out"] = made
@@ -111,12 +112,21 @@ class ReplicateStandIn(StandIn):
         return self.files[address.rpartition("/")[2]]
 
 
+class ReplicateFilms(ReplicateStandIn):
+    """A model that makes videos, and gives one address instead of a list."""
+
+    def made(self, given: Document) -> Document:
+        self.files["film.mp4"] = film()
+        return {"status": "succeeded", "output": f"{self.url}/v1/files/film.mp4"}
+
+
 def ending(**prediction: Any) -> Arrange:
     """Let the next prediction end like this."""
     return lambda vendor: vendor.endings.append(prediction)
 
 
 _THROTTLED = "Request was throttled. Your rate limit resets in ~34s."
+PICTURES = ("restore", "colourise", "restore_colourise", "edit", "generate", "upscale")
 CASE = Case(
     adapter="replicate",
     stand_in=ReplicateStandIn,
@@ -124,6 +134,7 @@ CASE = Case(
     base="/v1",
     task="edit",
     makes="picture",
+    tasks=PICTURES,
     cost=(2_500, False),
     limited=next_order(Answer.json({"detail": _THROTTLED, "status": 429}, 429)),
     limited_silently=next_order(Answer.json({"detail": "Request was throttled.", "status": 429}, 429)),
@@ -154,4 +165,22 @@ CASE = Case(
         ),
     },
     endless=lambda vendor: setattr(vendor, "looks_needed", 10**9),
+)
+
+VIDEO = Case(
+    **{
+        **vars(CASE),
+        "name": "replicate video",
+        "stand_in": ReplicateFilms,
+        "task": "image_to_video",
+        "makes": "video",
+        "tasks": ("animate", "image_to_video", "text_to_video"),
+        "damaged": {
+            "a picture instead": ending(
+                status="succeeded", output=f"data:image/png;base64,{base64.b64encode(landscape()).decode()}"
+            ),
+            "something else": ending(status="succeeded", output={"answer": 42}),
+            "an inner address": ending(status="succeeded", output=["https://localhost/a.mp4"]),
+        },
+    }
 )

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Any
 
 from tests.support.vendors.case import Arrange, Case, next_order
-from tests.support.vendors.drawn import landscape, tinted
+from tests.support.vendors.drawn import film, landscape, tinted
 from tests.support.vendors.wire import KEY, Answer, Asked, StandIn
 
 ENDPOINT = "qwen-image-edit-2511"
@@ -61,8 +61,26 @@ class RunPodStandIn(StandIn):
             return Answer.json({"error": "policy: too short"}, 400)
         reference = f"job{len(self.jobs)}-u1"
         ending = self.endings.popleft() if self.endings else None
-        self.jobs[reference] = {"looks": self.looks_needed, "ending": ending or _made(body["input"])}
+        self.jobs[reference] = {"looks": self.looks_needed, "ending": ending or self.made(body["input"])}
         return Answer.json({"id": reference, "status": "IN_QUEUE"})
+
+    def made(self, given: Document) -> Document:
+        """Return how work ends that goes well."""
+        return _made(given)
+
+
+class RunPodFilms(RunPodStandIn):
+    """An endpoint with a model that makes videos; those that are too large for an answer lie at an address."""
+
+    def look(self, asked: Asked) -> Answer:
+        if asked.path == "/files/film.mp4":
+            return Answer(200, film(), {"content-type": "video/mp4"})
+        return super().look(asked)
+
+    def made(self, given: Document) -> Document:
+        if "image" not in given and "picture" not in given:
+            return {"status": "COMPLETED", "output": {"video": base64.b64encode(film()).decode()}}
+        return {"status": "COMPLETED", "output": {"video_url": f"{self.url}/files/film.mp4"}}
 
 
 def _made(given: Document) -> Document:
@@ -79,6 +97,7 @@ def ending(**job: Any) -> Arrange:
 
 _RAISED = '{"error_type": "<class \'RuntimeError\'>", "error_message": "CUDA out of memory", "error_traceback": "…"}'
 
+PICTURES = ("restore", "colourise", "restore_colourise", "edit", "generate", "upscale")
 CASE = Case(
     adapter="runpod",
     stand_in=RunPodStandIn,
@@ -86,6 +105,7 @@ CASE = Case(
     base="/v2",
     task="edit",
     makes="picture",
+    tasks=PICTURES,
     cost=(2_900, True),  # 2.5 s at 0.00116 US dollars: less than is billed, for the start isn't in it
     limited=next_order(Answer.json({"error": "too many requests"}, 429, retry_after="34")),
     limited_silently=next_order(Answer.json({"error": "too many requests"}, 429)),
@@ -112,4 +132,22 @@ CASE = Case(
         "a job that vanished": lambda vendor: vendor.looks.append(Answer.json({"error": "gone"}, 404)),
     },
     endless=lambda vendor: setattr(vendor, "looks_needed", 10**9),
+)
+
+VIDEO = Case(
+    **{
+        **vars(CASE),
+        "name": "runpod video",
+        "stand_in": RunPodFilms,
+        "task": "image_to_video",
+        "makes": "video",
+        "tasks": ("animate", "image_to_video", "text_to_video"),
+        "damaged": {
+            "half of the base64": ending(status="COMPLETED", output={"video": base64.b64encode(film()).decode()[:-3]}),
+            "a picture instead": ending(status="COMPLETED", output=[base64.b64encode(landscape()).decode()]),
+            "a web page instead": ending(status="COMPLETED", output=base64.b64encode(b"<html></html>").decode()),
+            "something else": ending(status="COMPLETED", output={"answer": 42}),
+            "an inner address": ending(status="COMPLETED", output={"s3_url": "s3://bucket/film.mp4"}),
+        },
+    }
 )

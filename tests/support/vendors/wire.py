@@ -94,6 +94,7 @@ class StandIn:
     Args:
         faults: what the next orders come to; an Answer is given instead of the work, a Trouble after it.
         looks: the same for the next requests that cost nothing.
+        says: headers that every answer carries.
         billed: how often work was done that the real vendor would charge for.
         held: set whenever an order waits, `release` lets it go on.
     """
@@ -102,6 +103,7 @@ class StandIn:
         self.asked: list[Asked] = []
         self.faults: deque[Answer | Trouble] = deque()
         self.looks: deque[Answer] = deque()
+        self.says: dict[str, str] = {}
         self.billed = 0
         self.held = asyncio.Event()
         self.release = asyncio.Event()
@@ -168,7 +170,7 @@ class StandIn:
             if answer is None:
                 return
             trouble, reply = answer
-            head = connection.send(_head(reply)) or b""
+            head = connection.send(_head(reply, self.says)) or b""
             whole = head + (connection.send(h11.Data(data=reply.body)) or b"")
             if trouble == "half":
                 writer.write(whole[: len(head) + len(reply.body) // 2])
@@ -222,6 +224,6 @@ def _asked(head: h11.Request, body: bytes) -> Asked:
     return Asked(head.method.decode(), unquote(target.path), dict(parse_qsl(target.query)), headers, body)
 
 
-def _head(reply: Answer) -> h11.Response:
-    headers = [*reply.headers.items(), ("content-length", str(len(reply.body)))]
+def _head(reply: Answer, says: Mapping[str, str]) -> h11.Response:
+    headers = [*reply.headers.items(), *says.items(), ("content-length", str(len(reply.body)))]
     return h11.Response(status_code=reply.status, headers=headers)

@@ -3,7 +3,8 @@
 import pytest
 
 from penstock.admission.plan_limits import DAY_S, HOUR_S, Usage, Window, refusal
-from penstock.product.schema import PlanLimits
+from penstock.kit.errors import Action
+from penstock.product.schema_offer import PlanLimits
 
 NOW = 1_800_000_000.0
 LIMITS = PlanLimits(jobs_per_hour=5, jobs_per_day=10)
@@ -36,7 +37,7 @@ def test_the_hour_is_over_when_its_oldest_job_leaves_it() -> None:
 
 
 def test_the_day_wins_where_it_is_longer() -> None:
-    problem = refusal(LIMITS, usage(5, 10), NOW, upgrade_url="/pricing")
+    problem = refusal(LIMITS, usage(5, 10), NOW, (Action("upgrade", "Get a plan with more", "/pricing"),))
 
     assert problem is not None
     assert problem.retry_after_s == DAY_S - 7_200

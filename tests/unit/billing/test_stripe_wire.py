@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError, WebhookRefusedError
-from penstock.billing.stripe_wire import TOLERANCE_S, StripeWire, form, verified
+from penstock.billing.stripe_wire import StripeWire, form, verified
+from penstock.billing.wire import TOLERANCE_S
 from penstock.kit.clock import ManualClock
 from tests.support.stripe_server import KEY, SECRET, Delivery, StripeServer, read_form
 

@@ -15,7 +15,8 @@ from penstock.jobs.flow import Claimed, Flow
 from penstock.jobs.worker import Worker, claimed
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Transaction
-from penstock.product.schema import Product, ProviderLimits
+from penstock.product.schema import Product
+from penstock.product.schema_providers import ProviderLimits
 from penstock.providers.route import BREAKER_OPEN_S
 from penstock.providers.seam import Attempt, Finished, ProviderError, Request
 from tests.support.flows import PRODUCT, FakeProvider, fund, make_product, open_flow, rows, settled, working
@@ -151,6 +152,17 @@ async def test_too_many_stops_everybody_until_the_moment_it_names(tmp_path: Path
         assert await blocked(scene.flow) == set()
 
 
+async def test_an_answer_that_used_up_what_is_left_stops_everybody_too(tmp_path: Path) -> None:
+    main, spare = FakeProvider("main", billed=True), FakeProvider("spare")
+    async with opened(tmp_path, make_product(), main, spare) as scene:
+        until = scene.clock.now() + 4
+        main.act = lambda *_: Finished(full_until=until)
+        assert (await scene.run())["state"] == "succeeded"
+        assert await blocked(scene.flow) == {"echo", "daring"}
+        scene.clock.advance(5)
+        assert await blocked(scene.flow) == set()
+
+
 async def test_who_failed_too_often_counts_as_one_without_room(tmp_path: Path) -> None:
     main, spare = FakeProvider("main"), FakeProvider("spare")
     async with opened(tmp_path, make_product(), main, spare) as scene:
@@ -169,9 +181,9 @@ async def test_a_pause_is_never_shortened(tmp_path: Path) -> None:
     async with opened(tmp_path, make_product(), FakeProvider()) as scene:
         await scene.submit()
         job = await scene.claim()
-        for until in (100.0, 40.0):
-            error = ProviderError("limited", "slow down", until=scene.clock.now() + until)
-            await scene.flow.database.write(capacity.settle_up, job.id, job.fence, "main", None, error)
+        for pause_s in (100.0, 40.0):
+            until = scene.clock.now() + pause_s
+            await scene.flow.database.write(capacity.settle_up, job.id, job.fence, "main", None, until)
         scene.clock.advance(60)
         assert await blocked(scene.flow) == EVERYTHING
 

@@ -122,6 +122,26 @@ def test_a_provider_over_its_limit_is_waited_for_by_those_who_need_it(box: Sandb
     assert expected(box, limited, operation="twofold") == 0.0  # another one in its route has no limit
 
 
+def test_room_in_tokens_is_what_requests_use_and_what_is_reserved_while_they_run(box: Sandbox) -> None:
+    came_true(box, 10, predicted=5, waited=5, took=30.5)  # half of the window
+    for nth, tokens in enumerate((200, 600)):
+        box.run(capacity.RESERVE, job_id=f"job_old_{nth}", fence=1, provider="main", now=0.0, tokens=tokens)
+        box.run(
+            capacity.SETTLE_UP,
+            job_id=f"job_old_{nth}",
+            fence=1,
+            provider="main",
+            now=1.0,
+            tokens=tokens,
+            measured=True,
+        )
+    queued(box, 100)
+    each = (400 + 600) / 2  # half of the time the 400 of the mean, half of the time the most, 600
+    at_once, per_s = 10, (6_000 - 600 / 2) / each / capacity.WINDOW_S
+    limited = product(slots=50, tokens_per_minute=6_000)
+    assert expected(box, limited) == pytest.approx((101 - at_once) / per_s, rel=0.02)
+
+
 def test_a_provider_that_pauses_is_waited_for(box: Sandbox) -> None:
     box.run(capacity.PAUSE, provider="main", until=box.clock.now() + 90)
     assert expected(box, product(slots=50)) == pytest.approx(90)

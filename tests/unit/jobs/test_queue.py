@@ -44,7 +44,7 @@ def claim(box: Sandbox, slots: int = 10, worker: str = WORKER) -> list[str]:
 
 
 def finish(box: Sandbox, fence: int, ending: State) -> bool:
-    return box.do(lambda tx: queue.finish(tx, "job_1", fence, ending))
+    return box.do(lambda tx: queue.finish(tx, "job_1", fence, ending)) is not None
 
 
 def state(box: Sandbox, job_id: str) -> State:
@@ -125,6 +125,19 @@ def test_a_try_that_does_not_count_is_given_back(box: Sandbox) -> None:
         assert box.do(queue.requeue, "job_1", fence, run_at=box.clock.now(), spent=spent)
         row = box.rows("SELECT state, attempts, rank, worker, lease_until FROM jobs")[0]
         assert row == {"state": "ready", "attempts": attempts, "rank": 7, "worker": None, "lease_until": None}
+
+
+def test_a_job_whose_only_try_does_not_count_has_not_started(box: Sandbox) -> None:
+    insert(box, "job_1")
+    started = []
+    for spent in (False, True, False):
+        claim(box)
+        began = box.clock.now()
+        fence = box.rows("SELECT fence FROM jobs")[0]["fence"]
+        box.do(queue.requeue, "job_1", fence, run_at=began, spent=spent)
+        started.append(box.rows("SELECT started_at FROM jobs")[0]["started_at"])
+        box.clock.advance(60)
+    assert started == [None, began - 60, began - 60]
 
 
 def test_a_job_that_is_to_be_stopped_is_not_given_back(box: Sandbox) -> None:

@@ -102,6 +102,16 @@ def test_what_an_end_took_from_them_counts_as_taken_back(box: Sandbox) -> None:
     assert claw(box, 5, "other", key="re_2") == Clawed(0, 2, 3)
 
 
+def test_also_where_their_own_were_all_held_when_it_came(box: Sandbox) -> None:
+    grant(box, "paid", 4, "gift")
+    grant(box, "other", 6)
+    box.do(lambda tx: ledger.hold(tx, ledger.lock(tx, ANN), "job", 4, "A job"))  # all of "paid"
+    box.do(lambda tx: ledger.forfeit(tx, ledger.lock(tx, ANN), "end", "Cancelled"))
+
+    assert claw(box, 4, "paid") == Clawed(0, 4, 0)  # as if the refund had come first: from "other", nothing is owed
+    assert owned(box) == (0, 4, 0)
+
+
 def test_but_not_what_an_earlier_end_took(box: Sandbox) -> None:
     grant(box, "old", 10)
     box.do(lambda tx: ledger.forfeit(tx, ledger.lock(tx, ANN), "end", "Cancelled"))
@@ -177,3 +187,19 @@ def test_lots_are_spent_in_the_order_in_which_they_were_paid_for(box: Sandbox) -
     spend(box, 5)
 
     assert remaining(box) == {"first": 0, "second": 5}
+
+
+@pytest.mark.parametrize("closes", ["nobody", "maintenance", "an end"])
+def test_what_came_back_too_late_counts_as_taken_back_whoever_closes_its_lot(box: Sandbox, closes: str) -> None:
+    """A lot whose time is over swallows what a hold gives back, also before anything has closed it."""
+    grant(box, "order", 5, ends=box.clock.now() + 10)
+    box.do(lambda tx: ledger.hold(tx, ledger.lock(tx, ANN), "job", 3, "A job"))
+    box.clock.advance(20)
+    box.do(lambda tx: ledger.release(tx, ledger.lock(tx, ANN), "job", "Failed"))
+    if closes == "maintenance":
+        box.do(ledger.expire_lots)
+    elif closes == "an end":
+        box.do(lambda tx: ledger.forfeit(tx, ledger.lock(tx, ANN), "end", "Cancelled"))
+    claw(box, 5, "order")
+
+    assert owned(box) == (0, 0, 0)

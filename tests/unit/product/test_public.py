@@ -21,13 +21,13 @@ def test_the_answer_has_the_shape_that_clients_rely_on() -> None:
     answer = public(product, {})
     assert json.loads(json.dumps(answer)) == answer
     assert list(answer) == [
-        *("name", "version", "brand", "texts", "operations", "plans", "topups", "sign_in", "uploads"),
+        *("name", "version", "brand", "texts", "operations", "plans", "topups", "sign_in", "donations", "uploads"),
     ]
     assert answer["version"] == product.version
     restore = by_id(answer["operations"])["restore"]
     assert restore["available"] is True
     assert restore["unavailable_reason"] is None
-    assert restore["price"] == {"credits": 2}
+    assert restore["price"] == {"credits": 2, "varies": False, "table": None}
     assert restore["output"] == {"kind": "picture"}
     assert restore["inputs"] == [{"id": "picture", "kind": "picture", "title": "Your photograph", "required": True}]
     options = by_id(restore["options"])
@@ -35,7 +35,9 @@ def test_the_answer_has_the_shape_that_clients_rely_on() -> None:
     assert (options["tone"]["min"], options["tone"]["max"], options["tone"]["step"]) == (0, 1, 0.05)
     assert options["corners"]["default"] is None
     assert answer["topups"][0] == {"id": "small", "credits": 10, "price_usd": "4.99"}
-    assert answer["sign_in"] == {"methods": ["password"], "anonymous": True}
+    terms = {"methods": ["password"], "anonymous": True, "anonymous_plan": None, "gift_credits": 0, "openid": []}
+    assert answer["sign_in"] == terms
+    assert answer["donations"] is None
     assert answer["uploads"]["max_bytes"] == 50_000_000
     assert answer["uploads"]["media_types"] == list(media_types())
     assert by_id(answer["plans"])["free"]["limits"] == {"running": 1, "jobs_per_hour": None, "jobs_per_day": 10}

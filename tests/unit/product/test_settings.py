@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.product.settings import VARIABLES, Settings, SettingsError, read_environment, read_settings
-from penstock.product.storage_url import BucketAddress
+from penstock.product.schema_services import Services
+from penstock.product.settings import VARIABLES, Settings, SettingsError, at_services, read_environment, read_settings
+from penstock.product.storage_url import BucketAddress, read_storage_url
 
 
 def complaints(environment: dict[str, str]) -> tuple[str, ...]:
@@ -125,3 +126,13 @@ def test_the_password_of_the_database_is_never_repeated() -> None:
     (told,) = complaints({"PENSTOCK_DATABASE_URL": "mysql://ann:secret@db/shop"})
     assert "secret" not in told
     assert "secret" not in repr(Settings(database_url="postgresql://ann:secret@db/shop"))
+
+
+def test_a_product_file_says_where_services_are_unless_the_environment_does() -> None:
+    named = Services(
+        database_url="postgresql://ann@db/shop", redis_url="redis://cache", storage_url="s3://bucket?region=eu-west-1"
+    )
+    found = at_services(read_settings({"PENSTOCK_REDIS_URL": "redis://other"}), named)
+    assert (found.database_url, found.redis_url) == ("postgresql://ann@db/shop", "redis://other")
+    assert found.storage == read_storage_url("s3://bucket?region=eu-west-1")
+    assert at_services(Settings(), Services()) == Settings()

@@ -11,7 +11,8 @@ from penstock.product.checks_work import work_complaints
 from penstock.product.loading import parse_product
 from penstock.product.mistakes import dotted
 from penstock.product.positions import KeyPath
-from penstock.product.schema import Option, Product
+from penstock.product.schema import Product
+from penstock.product.schema_work import Option
 from penstock.product.structure import as_toml, name_like, read_structure
 from tests.unit.product.samples import SAMPLE, changed
 

@@ -7,7 +7,8 @@ import pytest
 from penstock.product.adapters import ADAPTERS, TASKS, Adapter
 from penstock.product.availability import availability, off_complaints
 from penstock.product.colour import DARK_PAGE, LIGHT_PAGE, MIN_CONTRAST, contrast, readable
-from penstock.product.loading import parse_product
+from penstock.product.loading import load_product, parse_product
+from penstock.product.public import public
 from tests.unit.product.samples import SAMPLE, changed, load
 
 # The adapters as they will be once gemini is built: what its key does can be seen only then.
@@ -143,3 +144,18 @@ def test_the_colour_proposed_can_be_read(colour: str, page: str) -> None:
     assert contrast(proposed, page) >= MIN_CONTRAST
     if contrast(colour, page) >= MIN_CONTRAST:
         assert proposed == colour
+
+
+def test_an_openid_provider_without_its_secret_is_off(tmp_path: Path) -> None:
+    table = '[sign_in.openid.google]\ntitle = "Google"\nissuer = "https://accounts.google.com"\nclient_id = "x"\n'
+    path = tmp_path / "rekindle.toml"
+    path.write_text(changed(("[uploads]", table + 'client_secret_env = "GOOGLE_SECRET"\n\n[uploads]')))
+
+    off, on = (load_product(path, environment) for environment in ({}, {"GOOGLE_SECRET": "s"}))
+    told = [note.render("f") for note in off.notes if "openid" in note.render("f")]
+    buttons = [public(each.product, around)["sign_in"] for each, around in ((off, {}), (on, {"GOOGLE_SECRET": "s"}))]
+
+    assert len(told) == 1
+    assert "sign_in.openid.google: GOOGLE_SECRET is not set. Set GOOGLE_SECRET" in told[0]
+    assert [each["methods"] for each in buttons] == [["password"], ["password", "openid"]]
+    assert [note for note in on.notes if "openid" in note.render("f")] == []

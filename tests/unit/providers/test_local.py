@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from training.photographs import photograph as photograph_of
 
+from penstock.imaging import video
 from penstock.kit.children import Children
 from penstock.product.adapters import ADAPTERS
 from penstock.providers import local
@@ -163,3 +164,13 @@ async def test_the_event_loop_goes_on_while_a_child_works(provider: LocalProvide
         turns += 1
     assert work.result().outputs
     assert turns > 10
+
+
+async def test_a_camera_glides_over_the_picture_for_as_long_as_asked(provider: LocalProvider, photograph: Path) -> None:
+    stages: list[tuple[str, float | None]] = []
+    finished = await provider.submit(_request("animate", photograph, move="rise", seconds=2), _attempt(stages))
+    (output,) = finished.outputs
+    assert (output.name, output.media_type) == ("full", "video/mp4")
+    seen = video.look(output.path, blank=1.5)
+    assert (seen.seconds, len(seen.small), seen.plays) == (2.0, 60, True)
+    assert {stage for stage, _ in stages} == {"filming"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock.product.schema import Provider
+from penstock.product.schema_providers import Provider
 from penstock.providers.prices import Bill, Tokens, bill_of, flat_bill, reported_bill, timed_bill
 from penstock.providers.seam import ProviderError
 

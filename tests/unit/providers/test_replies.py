@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.providers.http import MAX_SHOWN_CHARACTERS, Reply
-from penstock.providers.replies import MAX_PAUSE_S, failure, kind_of, message_of, pause_until, span
+from penstock.providers.replies import FULL_S, MAX_PAUSE_S, failure, full_until, kind_of, message_of, pause_until, span
 from penstock.providers.seam import FAILURE_KINDS, FailureKind
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
@@ -86,6 +86,22 @@ def test_the_pause_is_read_in_every_form(headers: dict[str, str], seconds: float
 )
 def test_no_pause_is_made_up(headers: dict[str, str]) -> None:
     assert pause_until(reply(429, **headers), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "120ms"}, 0.12),
+        ({"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "6m0s"}, FULL_S),
+        ({"x_ratelimit_remaining_requests": "1", "x_ratelimit_reset_requests": "6m0s"}, None),
+        ({"retry_after": "3"}, None),
+        ({}, None),
+    ],
+)
+def test_a_good_answer_that_used_up_a_limit_asks_for_a_short_pause(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert full_until(reply(200, **headers), NOW) == (None if seconds is None else pytest.approx(NOW + seconds))
 
 
 def test_a_pause_is_only_taken_from_who_is_over_a_rate() -> None:

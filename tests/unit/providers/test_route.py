@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.product.schema import Leg
+from penstock.product.schema_work import Leg
 from penstock.providers.route import (
     BREAKER_CALLS,
     BREAKER_KEPT,

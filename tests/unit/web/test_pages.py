@@ -219,6 +219,25 @@ def test_compressed_files_are_the_same_files(tmp_path: Path) -> None:
     assert gzip.decompress(page.gzipped) == page.content == SCRIPT.encode()
 
 
+async def test_nothing_is_compressed_before_it_is_asked_for(
+    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed: list[int] = []
+    compress = gzip.compress
+
+    def counted(content: bytes, **options: Any) -> bytes:
+        compressed.append(len(content))
+        return compress(content, **options)
+
+    monkeypatch.setattr("penstock.web.built.gzip.compress", counted)
+    async with browser(owner, build(tmp_path)) as client:
+        assert compressed == []
+        packed = [await client.get("/assets/app-Ab12.js", headers={"accept-encoding": "gzip"}) for _ in range(2)]
+
+    assert [answer.text for answer in packed] == [SCRIPT, SCRIPT]
+    assert compressed == [len(SCRIPT.encode())]
+
+
 def test_a_folder_that_is_no_web_app_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock.web.built.MAX_APP_BYTES", 1_000)
 

@@ -8,6 +8,7 @@ import type {
   ApiKey,
   CreditEntry,
   Credits,
+  DonationPlace,
   Interval,
   Job,
   JobRequest,
@@ -74,6 +75,16 @@ export class PenstockClient {
 
   async logout(): Promise<void> {
     await this.transport.json("/auth/logout", { method: "POST", renew: false });
+  }
+
+  /** Ends every session of the account, this one too. */
+  async logoutEverywhere(): Promise<void> {
+    await this.transport.json("/auth/logout/everywhere", { method: "POST" });
+  }
+
+  /** Where a browser goes to sign in at an OpenID provider; it comes back to the page `next`. */
+  signInUrl(provider: string, next: string): string {
+    return this.transport.url(`/auth/openid/${id(provider)}${query({ next: next === "/" ? null : next })}`);
   }
 
   /** Takes the address as confirmed; `token` is what stood behind the # of the link. */
@@ -214,6 +225,11 @@ export class PenstockClient {
   // Buying
 
   /** Where it is paid. `key` stays the same while the same click is tried again. */
+  /** Counts that somebody went to the page for donations. */
+  async countDonationClick(place: DonationPlace): Promise<void> {
+    await this.transport.json("/billing/donation-clicks", { method: "POST", json: { place } });
+  }
+
   async checkout(purchase: Purchase, key: string): Promise<string> {
     const headers = { "idempotency-key": key };
     const page = await this.transport.json<{ url: string }>("/billing/checkout", {

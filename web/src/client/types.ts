@@ -70,6 +70,20 @@ export interface OperationInput {
   kind: "picture" | (string & {});
   title?: string;
   required?: boolean;
+  /** For texts: how long one may be, and some to start from. */
+  max_characters?: number | null;
+  templates?: { title: string; text: string }[];
+}
+
+/** What one result costs: where options change it, `credits` is the lowest, and `table` says what it is made of. */
+export interface ListPrice {
+  credits: number;
+  varies?: boolean;
+  table?: {
+    base: number;
+    per: Record<string, number>;
+    by: Record<string, Record<string, number>>;
+  } | null;
 }
 
 export interface Operation {
@@ -80,7 +94,7 @@ export interface Operation {
   unavailable_reason?: string | null;
   inputs?: OperationInput[];
   options?: OperationOption[];
-  price?: { credits: number };
+  price?: ListPrice;
   output?: { kind: string };
   limitations?: string | null;
 }
@@ -93,6 +107,7 @@ export interface Plan {
   credits_month?: number;
   description?: string | null;
   features?: string[];
+  limits?: { running: number; jobs_per_hour?: number | null; jobs_per_day?: number | null };
 }
 
 export interface TopUp {
@@ -110,9 +125,22 @@ export interface Product {
   operations?: Operation[];
   plans?: Plan[];
   topups?: TopUp[];
-  sign_in?: { methods?: string[]; anonymous?: boolean };
+  sign_in?: {
+    methods?: string[];
+    anonymous?: boolean;
+    anonymous_plan?: string | null;
+    gift_credits?: number;
+    openid?: OpenIdProvider[];
+  };
   uploads?: { max_bytes?: number; media_types?: string[]; direct?: boolean };
   payments?: { checkout?: string | null; amount?: FreeAmount | null };
+  donations?: Donations | null;
+}
+
+/** Somewhere to sign in: its address is `PenstockClient.signInUrl`. */
+export interface OpenIdProvider {
+  id: string;
+  title: string;
 }
 
 /** Where to send a picture that was announced. */
@@ -127,7 +155,24 @@ export interface FreeAmount {
   min_usd: string;
   max_usd: string;
   credits_per_usd: number;
+  /** Show credits as dollars, at this rate. */
+  show_usd?: boolean;
 }
+
+/** What a donation is and does. */
+export interface Donations {
+  min_usd: string;
+  max_usd: string;
+  suggested_usd?: string[];
+  /** The plan that it brings. */
+  plan: string;
+  /** For how long; null: for good. */
+  days?: number | null;
+  prompt?: string;
+}
+
+/** What led to the page for donations. */
+export type DonationPlace = "result" | "limit" | "pricing" | "account" | "elsewhere";
 
 export type Interval = "month" | "year";
 
@@ -175,8 +220,12 @@ export interface TestCheckout {
   back: string;
 }
 
-/** One of the three. */
-export type Purchase = { plan: string; interval: Interval } | { topup: string } | { amount: string };
+/** One of the four. */
+export type Purchase =
+  | { plan: string; interval: Interval }
+  | { topup: string }
+  | { amount: string }
+  | { donation: string };
 
 export interface Upload {
   id: string;
@@ -246,13 +295,21 @@ export interface JobRequest {
   options: Record<string, unknown>;
 }
 
+/** What is used of a limit in a window that ends now. */
+export interface WindowUsed {
+  used: number;
+  limit: number | null;
+  remaining: number | null;
+  resets_in_s: number | null;
+}
+
 export interface Quote {
   price: number | { credits: number };
   credits_after?: number | null;
   /** The stored result of an identical request is given, at this price. */
   cached?: boolean;
   wait?: Wait | null;
-  plan_limits?: Record<string, unknown> | null;
+  plan_limits?: { hour?: WindowUsed; day?: WindowUsed } | null;
 }
 
 export interface Variant {
@@ -270,6 +327,8 @@ export interface Result {
   bytes?: number;
   width?: number | null;
   height?: number | null;
+  /** Seconds, of a video. */
+  duration_s?: number | null;
   expires_at?: string | null;
   variants?: Variant[];
 }
@@ -299,6 +358,10 @@ export interface CreditEntry {
   reason?: string;
   kind?: string;
   job?: string | null;
+  /** By how much it changed what is owed. */
+  debt?: number;
+  /** For what credits were taken back; begins as `source` does. */
+  cause?: string | null;
   /** What the credits came from: those of a payment begin with its provider and its id. */
   source?: string | null;
 }

@@ -25,7 +25,33 @@ export const dayAndTime = (iso: string | null | undefined): string => {
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString(LOCALE)} ${count === 1 ? one : many}`;
 
-export const credits = (count: number): string => plural(count, "credit");
+/** Credits for a dollar where the product shows dollars in their place. */
+let creditsPerDollar: number | null = null;
+
+export function showDollars(rate: number | null): void {
+  creditsPerDollar = rate;
+}
+
+/** "3 credits", or "$1.50" where the product shows dollars. */
+export const credits = (count: number): string => (creditsPerDollar ? amountOf(count) : plural(count, "credit"));
+
+/** The same where "credits" stands beside it: "3", or "$1.50". */
+export function amountOf(count: number): string {
+  if (!creditsPerDollar) return count.toLocaleString(LOCALE);
+  const worth = Math.abs(count) / creditsPerDollar;
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  return `${count < 0 ? "−" : ""}$${worth.toLocaleString(LOCALE, digits)}`;
+}
+
+/** What stands behind an amount that is not dollars. */
+export const unitOf = (count: number): string => (creditsPerDollar ? "" : count === 1 ? "credit" : "credits");
+
+/** What something costs. */
+export const priceOf = (count: number): string => (count === 0 ? "Free" : credits(count));
+
+/** What an operation costs before anything is set: "from 2 credits" where options change it. */
+export const listPriceOf = (price: { credits: number; varies?: boolean }): string =>
+  price.varies ? `from ${credits(price.credits)}` : priceOf(price.credits);
 
 /** "8 s", "2 min", "1 h 5 min": coarser as it grows, since nobody counts seconds of an hour. */
 export function duration(seconds: number): string {

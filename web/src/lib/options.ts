@@ -1,5 +1,6 @@
 /** An operation's options: their starting values, and what of them goes into a job. Pure. */
 import type { Corners, JobRequest, Operation, OperationOption } from "../client";
+import { chosenTexts, type Texts } from "./inputs";
 
 export type OptionValues = Record<string, unknown>;
 
@@ -29,18 +30,37 @@ const CORNER_DIGITS = 6;
 const rounded = (corners: Corners): number[][] =>
   corners.map((corner) => corner.map((value) => Number(value.toFixed(CORNER_DIGITS))));
 
+function chosenOptions(operation: Operation, values: OptionValues): OptionValues {
+  const options: OptionValues = {};
+  for (const option of fieldsOf(operation)) {
+    if (values[option.id] !== undefined) options[option.id] = values[option.id];
+  }
+  return options;
+}
+
+/** The order for a job from texts alone; null while they are not complete. */
+export function textRequest(
+  operation: Operation,
+  written: Texts,
+  values: OptionValues,
+): JobRequest | null {
+  const inputs = chosenTexts(operation, written);
+  return inputs && { operation: operation.id, inputs, options: chosenOptions(operation, values) };
+}
+
+/** The order for a job from a picture, and from texts where the operation takes some; null while those are missing. */
 export function jobRequest(
   operation: Operation,
   input: string,
   upload: string,
   values: OptionValues,
   corners: Corners | null,
-): JobRequest {
-  const options: OptionValues = {};
-  for (const option of fieldsOf(operation)) {
-    if (values[option.id] !== undefined) options[option.id] = values[option.id];
-  }
+  written: Texts = {},
+): JobRequest | null {
+  const texts = chosenTexts(operation, written);
+  if (!texts) return null;
+  const options = chosenOptions(operation, values);
   const cornerOption = cornersOf(operation);
   if (cornerOption && corners) options[cornerOption.id] = rounded(corners);
-  return { operation: operation.id, inputs: { [input]: upload }, options };
+  return { operation: operation.id, inputs: { [input]: upload, ...texts }, options };
 }

@@ -25,6 +25,7 @@ const ROUTES: readonly Route[] = [
   { pattern: /^\/jobs\/(?<id>[\w-]+)$/, title: "Your picture", load: lazy(() => import("../pages/Job.svelte")) },
   { pattern: /^\/gallery$/, title: "Gallery", load: lazy(() => import("../pages/Gallery.svelte")) },
   { pattern: /^\/pricing$/, title: "Pricing", load: lazy(() => import("../pages/Pricing.svelte")) },
+  { pattern: /^\/donate$/, title: "Donate", load: lazy(() => import("../pages/Donate.svelte")) },
   {
     pattern: /^\/test-checkout\/(?<id>[\w-]+)$/,
     title: "Test checkout",

@@ -8,6 +8,7 @@ import { withNext } from "./links";
 import { picked } from "./picked.svelte";
 import { product } from "./product.svelte";
 import { here, navigate } from "./router.svelte";
+import { written } from "./written.svelte";
 
 class Session {
   account: Account | null = $state(null);
@@ -15,7 +16,7 @@ class Session {
   known = $state(false);
 
   get signedIn(): boolean {
-    return this.account !== null && this.account.visitor !== true && Boolean(this.account.email);
+    return this.account !== null && this.account.visitor !== true;
   }
 
   /** Whether work can be submitted without signing in first. */
@@ -47,9 +48,10 @@ export async function signUp(credentials: Credentials): Promise<void> {
   await refreshSession();
 }
 
-export async function signOut(): Promise<void> {
-  await api.logout();
+export async function signOut(everywhere = false): Promise<void> {
+  await (everywhere ? api.logoutEverywhere() : api.logout());
   picked.clear();
+  written.forget();
   session.account = null;
   session.known = false; // Until the server has said who this is now.
   navigate("/");

@@ -3,15 +3,18 @@ import type { Job } from "../client";
 import { words } from "./format";
 
 const STAGES: Record<string, string> = {
-  preparing: "Preparing your picture",
-  working: "Working on your picture",
+  preparing: "Preparing",
+  working: "Working on it",
+  writing: "Writing it down",
+  drawing: "Drawing",
+  mending: "Mending what could not be read",
   finishing: "Putting on the finishing touches",
   storing: "Saving the result",
 };
 
 /** Providers name stages of their own; those are shown as they are. */
 export const stageName = (stage: string | null | undefined): string =>
-  stage ? (STAGES[stage] ?? words(stage)) : "Working on your picture";
+  stage ? (STAGES[stage] ?? words(stage)) : "Working on it";
 
 /** Progress is told aloud in quarters: every percent would be a torrent. */
 const TOLD_STEPS = 4;

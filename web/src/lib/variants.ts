@@ -8,13 +8,14 @@ const NAMES: Record<string, string> = {
   original: "Before",
   compare: "Before and after, side by side",
   thumb: "Small picture",
+  poster: "A still from it",
   svg: "Line art to scale",
   pdf: "To print",
   pdf_a4: "To print on A4",
   pdf_letter: "To print on Letter",
 };
 /** These go last, in this order: what was asked for comes before what comes with it. */
-const LAST = ["compare", "original", "thumb"];
+const LAST = ["compare", "original", "poster", "thumb"];
 
 export interface Download {
   name: string;
@@ -24,6 +25,8 @@ export interface Download {
 }
 
 export const isPicture = (mediaType: string): boolean => mediaType.startsWith("image/");
+
+export const isVideo = (mediaType: string): boolean => mediaType.startsWith("video/");
 
 /** Everything but the main file, which has its own button. */
 export function otherDownloads(result: Result): Download[] {

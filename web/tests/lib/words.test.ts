@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { Operation, Result } from "../../src/client";
 import { changeOf } from "../../src/lib/entries";
 import { bytes, credits, creditsOf, dollars, duration, waitRange, words } from "../../src/lib/format";
+import { pictureInput, startsFromWords } from "../../src/lib/inputs";
 import { nextPath, safeHref, withNext } from "../../src/lib/links";
 import { acceptList, kindNames } from "../../src/lib/mediatypes";
-import { jobRequest, startingValues } from "../../src/lib/options";
+import { jobRequest, startingValues, textRequest } from "../../src/lib/options";
 import { spokenStatus } from "../../src/lib/stages";
 import { SubmissionKey } from "../../src/lib/submission";
 import { textOf } from "../../src/lib/texts";
@@ -109,7 +110,40 @@ describe("an operation's options", () => {
       [1, 1],
       [0, 1],
     ]);
-    expect(request.options).toEqual({});
+    expect(request?.options).toEqual({});
+  });
+});
+
+describe("an operation's texts", () => {
+  const operation: Operation = {
+    id: "repaint",
+    inputs: [
+      { id: "picture", kind: "picture" },
+      { id: "wish", kind: "text", max_characters: 3 },
+      { id: "avoid", kind: "text", required: false },
+    ],
+  };
+  const asked = (texts: Record<string, string>) => jobRequest(operation, "picture", "upl_1", {}, null, texts)?.inputs;
+
+  it("go into the job beside the picture; the empty one that may be left out does not, nor any other", () => {
+    expect(asked({ wish: "fox", avoid: " ", stray: "x" })).toEqual({ picture: "upl_1", wish: "fox" });
+    expect(asked({ wish: "🦊🦊🦊", avoid: "rain" })).toEqual({ picture: "upl_1", wish: "🦊🦊🦊", avoid: "rain" });
+  });
+
+  it("hold the job back while one is missing or too long", () => {
+    expect([asked({}), asked({ wish: "  " }), asked({ wish: "foxy" })]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("make a job on their own where no picture is needed", () => {
+    const words = { id: "draw", inputs: [{ id: "wish", kind: "text" }] };
+    expect(textRequest(words, { wish: "fox" }, {})).toEqual({ operation: "draw", inputs: { wish: "fox" }, options: {} });
+    expect(textRequest(words, {}, {})).toBeNull();
+    expect([startsFromWords(words), startsFromWords(operation), startsFromWords({ id: "x" })]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect([pictureInput(words), pictureInput(operation)]).toEqual([null, "picture"]);
   });
 });
 
