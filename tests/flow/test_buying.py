@@ -384,7 +384,7 @@ async def test_the_product_says_how_things_are_bought(sale: Market) -> None:
 
     assert shown["payments"] == {
         "checkout": "stripe",
-        "amount": {"min_usd": "5.00", "max_usd": "200.00", "credits_per_usd": 2},
+        "amount": {"min_usd": "5.00", "max_usd": "200.00", "credits_per_usd": 2, "show_usd": False},
     }
     assert [plan["price_usd_year"] for plan in shown["plans"]] == [None, "80.00", "160.00"]
 
