@@ -24,13 +24,16 @@ from tests.support.shop import selling
 
 DOCUMENT = bare_app().openapi()
 BODIES = {
+    "change_account": {"limits": {}},
     "change_profile": {"preferences": {}},
+    "grant_credits": {"credits": 1, "reason": "a present"},
     "add_key": {"name": "mine", "scopes": ["read"]},
     "presign": {"bytes": 1, "media_type": "image/jpeg"},
     "submit_job": {"operation": "echo"},
     "quote_job": {"operation": "echo"},
 }
 KINDS = ("checkout_id", "job_id", "key_id", "result_id", "upload_id")
+STAFF_KINDS = ("account_id",)  # named under /admin only
 LISTS = ("list_jobs", "list_credit_entries", "list_keys", "show_usage", "show_credits", "show_me")
 
 
@@ -68,7 +71,7 @@ async def things_of(run: Running, customer: Customer) -> dict[str, str]:
     await customer.post(f"/jobs/{failed['id']}/cancel")
     key = (await customer.post("/me/keys", {"name": "mine", "scopes": ["read"]})).json()
     page = (await customer.post("/billing/checkout", {"topup": "ten"})).json()["url"]
-    ids = {"job_id": job["id"], "key_id": key["id"], "checkout_id": page.rpartition("/")[2]}
+    ids = {"job_id": job["id"], "key_id": key["id"], "checkout_id": page.rpartition("/")[2], "account_id": customer.id}
     ids |= {"result_id": "res_hers", "upload_id": "upl_hers"}
     await run.services.database.write(_files, customer.id, job["id"])
     return ids
@@ -132,7 +135,7 @@ async def test_somebody_elses_things_are_not_found(
 
 @pytest.mark.parametrize(("method", "path", "operation"), GUARDED, ids=[each["operationId"] for _, _, each in GUARDED])
 async def test_nobody_gets_nothing(run: Running, method: str, path: str, operation: dict[str, Any]) -> None:
-    ids = dict.fromkeys(KINDS, "anything")
+    ids = dict.fromkeys((*KINDS, *STAFF_KINDS), "anything")
     nobody = await call(run, method, path, operation, ids)
     forged = await call(run, method, path, operation, ids, authorization="Bearer nonsense")
 
@@ -173,6 +176,7 @@ def test_every_operation_is_in_the_matrix_or_open_to_all() -> None:
     assert open_to_all == {
         "show_product", "show_health", "register", "login", "refresh", "logout", "list_plans", "list_topups",
         "send_content", "take_stripe_webhook", "take_polar_webhook",  # what comes is signed
+        "begin_openid", "finish_openid",  # a browser's way to a provider and back
         "verify_address", "ask_reset", "reset_password",  # whoever has the letter may
         "list_letters",  # in development only
     }  # fmt: skip
