@@ -1,8 +1,11 @@
 """Diagrams in the browser: a template, the drawing, and hostile words that stay words."""
 
+import re
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Playwright, expect
 
 from tests.browser import checks
@@ -38,6 +41,13 @@ def words_drawn(visitor: Visitor) -> str:
     return "".join((found or "").split())
 
 
+def size_of(svg: str) -> tuple[int, int]:
+    """Return the width and the height that a drawing says it has."""
+    found = [re.search(rf'<svg[^>]* {name}="(\d+)"', svg) for name in ("width", "height")]
+    width, height = (int(each[1]) for each in found if each is not None)
+    return width, height
+
+
 @pytest.mark.parametrize(("device", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_a_template_is_drawn_saved_and_taken_up_again(
     visit: Visit, drawing: Served, device: Device, scheme: str
@@ -56,6 +66,14 @@ def test_a_template_is_drawn_saved_and_taken_up_again(
     svg = saved.value.path().read_text("utf-8")
     assert svg.startswith("<svg")
     assert "places an order" in svg
+    with page.expect_download() as painted:
+        visitor.press(page.get_by_role("button", name="Save as PNG"))
+    width, height = size_of(svg)
+    with Image.open(painted.value.path()) as picture:
+        assert (picture.format, picture.size) == ("PNG", (2 * width, 2 * height))
+        assert picture.convert("RGBA").getchannel("A").getextrema() == (255, 255), "its ground must be opaque"
+        darkest, lightest = cast("tuple[int, int]", picture.convert("L").getextrema())
+        assert lightest - darkest > 100, "something must be drawn on it"
     with page.expect_download() as kept:
         visitor.press(page.get_by_role("button", name="Save as .mmd"))
     assert kept.value.path().read_text("utf-8").startswith("sequenceDiagram")

@@ -64,6 +64,7 @@ def test_a_visitor_makes_a_video_and_donates(device: Device, visit: Visit, imagi
 
     visitor.open("/pricing")
     look.at("imagine-pricing", "Free for everybody")
+    expect(page.get_by_role("heading", name="Just looking")).to_be_visible()
     visitor.open("/donate?from=result")
     page.get_by_role("button", name="$10").click()
     look.at("donate", "Donate")
@@ -75,6 +76,9 @@ def test_a_visitor_makes_a_video_and_donates(device: Device, visit: Visit, imagi
     expect(page.get_by_test_id("payments")).to_contain_text("Donation to Imagine")
     expect(page.get_by_text("Plan: Donor")).to_be_visible()
     look.at("donor-account", "Account")
+    visitor.open("/pricing")
+    expect(page.get_by_text("Your plan")).to_be_visible()
+    expect(page.get_by_role("heading", name="Just looking")).to_be_hidden()
 
 
 def test_a_balance_is_read_in_dollars(visit: Visit, coloringbook: Served, pictures: Pictures) -> None:

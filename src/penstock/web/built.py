@@ -29,7 +29,7 @@ ASK_EACH_TIME = "no-cache"
 MIN_COMPRESSED_BYTES = 1_024
 _COMPRESSIBLE = ("text/", "application/javascript", "application/json", "application/manifest+json", "image/svg+xml")
 _TYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json"}
-_PRIVATE = frozenset({"manifest.json"})  # the build's own list of files
+_PRIVATE = frozenset({"manifest.json", "web-stamp.txt"})  # what the build notes for itself
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def build(folder: Path) -> Path:
     (folder / "assets" / "font-Cd34.woff2").write_bytes(b"\0" * 2_000)
     (folder / "sw.js").write_text("self.addEventListener('fetch', () => {});")
     (folder / "manifest.json").write_text("{}")
+    (folder / "web-stamp.txt").write_text("what it was built from")
     return folder
 
 
@@ -87,7 +88,9 @@ async def test_the_interface_is_left_alone(client: httpx2.AsyncClient, path: str
     assert (await client.post(path)).status_code == 299
 
 
-@pytest.mark.parametrize("path", ["/assets/gone-1.js", "/robots.txt", "/.env", "/manifest.json", "/../secret.txt"])
+@pytest.mark.parametrize(
+    "path", ["/assets/gone-1.js", "/robots.txt", "/.env", "/manifest.json", "/web-stamp.txt", "/../secret.txt"]
+)
 async def test_a_file_that_is_not_there_is_not_the_shell(client: httpx2.AsyncClient, path: str) -> None:
     with pytest.raises(Exception, match="404"):
         await client.get(path)

@@ -1,9 +1,11 @@
-/** Hands a text to the browser as a file to keep. */
-export function download(name: string, text: string, mediaType: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: `${mediaType};charset=utf-8` }));
+/** Hands something to the browser as a file to keep. */
+export function download(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
   link.click();
   URL.revokeObjectURL(url);
 }
+
+export const asFile = (text: string, mediaType: string): Blob => new Blob([text], { type: `${mediaType};charset=utf-8` });
