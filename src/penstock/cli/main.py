@@ -1,9 +1,12 @@
 """The command `penstock` itself: gathers the commands and turns what goes wrong into plain words and exit codes.
 
 Exit codes: 0 done, 1 the work failed, 2 wrong use or a bad product file. To add commands, write a module with
-`register(app)` and name it in `COMMANDS`; `Problem`, `ProductFileError` and `SettingsError` may simply be raised.
+`register(app)` and name it with them in `COMMANDS`; `Problem`, `ProductFileError` and `SettingsError` may simply be
+raised.
 """
 
+import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,32 +14,24 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from penstock.cli import (
-    account_commands,
-    billing_commands,
-    job_commands,
-    product_commands,
-    provider_commands,
-    run_command,
-    serve_commands,
-    worker_commands,
-)
+from penstock.cli.named_product import NAMED_PRODUCT
 from penstock.cli.output import say_problem
 from penstock.kit.errors import Problem
 from penstock.product.mistakes import ProductFileError
 from penstock.product.settings import SettingsError
 
 FAILED, WRONG_USE = 1, 2
-COMMANDS = (
-    product_commands,
-    serve_commands,
-    run_command,
-    provider_commands,
-    account_commands,
-    billing_commands,
-    worker_commands,
-    job_commands,
-)
+COMMANDS = {
+    **dict.fromkeys(("check", "schema", "init"), "product_commands"),
+    **dict.fromkeys(("serve", "worker", "migrate", "openapi"), "serve_commands"),
+    "run": "run_command",
+    "providers": "provider_commands",
+    **dict.fromkeys(("admin", "credits"), "account_commands"),
+    "billing": "billing_commands",
+    "workers": "worker_commands",
+    "jobs": "job_commands",
+}
+"""Every command and its module. A module is loaded when it is needed: `check` needs no server and no database."""
 
 
 class Commands(TyperGroup):
@@ -60,8 +55,12 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def make_app() -> typer.Typer:
-    """Return the command with everything registered."""
+def make_app(wanted: str | None = None) -> typer.Typer:
+    """Return the command with everything registered, or with no more than the module of one of its commands.
+
+    Args:
+        wanted: a command; with anything else, or nothing, everything is registered.
+    """
     app = typer.Typer(
         cls=Commands,
         no_args_is_help=True,
@@ -81,13 +80,14 @@ def make_app() -> typer.Typer:
         ] = None,
     ) -> None:
         """One product file in, a paid AI product out."""
-        serve_commands.NAMED_PRODUCT.set(product)
+        NAMED_PRODUCT.set(product)
 
-    for module in COMMANDS:
-        module.register(app)
+    modules = (COMMANDS[wanted],) if wanted in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in modules:
+        import_module(f"penstock.cli.{module}").register(app)
     return app
 
 
 def main() -> None:
     """Run `penstock` with the arguments of this process."""
-    make_app()()
+    make_app(*sys.argv[1:2])()

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 from collections.abc import Coroutine
-from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from penstock.app.databases import place_of
 from penstock.app.demo import DemoCustomer, demo_customer
 from penstock.app.folder import DataFolder
 from penstock.app.wiring import open_services
+from penstock.cli.named_product import NAMED_PRODUCT
 from penstock.cli.output import results
 from penstock.kit.postgres_connections import shown
 from penstock.observability.logs import configure_logging
@@ -30,9 +30,6 @@ ProductFile = Annotated[Path, typer.Argument(help="The product file.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data", help="The folder for the database and the files.", file_okay=False)
 ]
-
-NAMED_PRODUCT: ContextVar[Path | None] = ContextVar("NAMED_PRODUCT", default=None)
-"""What `penstock --product` names."""
 
 
 def register(app: typer.Typer) -> None:

@@ -155,3 +155,27 @@ def test_the_installed_command_runs(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "there is no such file" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_every_command_is_found_by_itself_and_with_the_others() -> None:
+    everything = set(typer.main.get_group(main.make_app()).commands)
+    alone = {name for name in main.COMMANDS if name in typer.main.get_group(main.make_app(name)).commands}
+    assert everything == alone == set(main.COMMANDS)
+
+
+def test_checking_a_file_loads_neither_server_nor_database(tmp_path: Path) -> None:
+    (tmp_path / "sample.toml").write_text(SAMPLE)
+    script = (
+        "import sys\n"
+        "from penstock.cli.main import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'fastapi', 'sqlalchemy', 'redis', 'uvicorn'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", "sample.toml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
