@@ -2,7 +2,7 @@
 
 Plans need no set-up at Polar: each becomes a product of the organisation, with our words for it in its metadata, made
 when somebody first wants it. A new amount in the product file makes a new product, and whoever subscribed before keeps
-the old one. Credits are one product with a price of its own on each page.
+the old one. Credits are one product with a price of its own on each page, and donations are another.
 
 Polar has no idempotency keys. So every change looks first whether it has been made, and again when its answer was lost:
 a page is found by our key in its metadata, a customer by the account's id, a subscription by how it stands.
