@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from penstock.app.application import bare_app
 from penstock.cli import main
 from tests.flow.test_staff import change, staff
-from tests.support.servers import Customer, Running, running
+from tests.support.servers import API, Customer, Running, running
 
 SORRY = {"credits": 4, "reason": "Sorry for the blurred picture"}
 
@@ -120,6 +120,21 @@ async def test_the_command_line_writes_to_it_too(tmp_path: Path) -> None:
         ("credits.granted", customer.id, None, "Sorry"), ("account.limits", customer.id, None, None),
     ]  # fmt: skip
     assert all("command line" in row["actor"] for row in written)
+
+
+@pytest.mark.embedded
+async def test_nothing_of_whoever_opened_an_administrators_account_before_holds(tmp_path: Path) -> None:
+    async with running(tmp_path, works=False) as run:
+        stranger = await run.customer()
+        key = (await stranger.post("/me/keys", {"name": "Batch", "scopes": ["read", "write"]})).json()["key"]
+        await asyncio.to_thread(command_line, tmp_path, "admin", "create", stranger.email)
+        run.services.accounts._identifier.forget(stranger.id)  # as seconds later in another process
+        headers = [{"authorization": f"Bearer {credential}"} for credential in (key, stranger.token)]
+        answers = [await run.client.get(f"{API}/admin/audit", headers=each) for each in headers]
+        [written] = await entries(run)
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert (written["action"], written["account_id"]) == ("account.admin", stranger.id)
 
 
 def test_no_call_changes_or_deletes_an_entry() -> None:
