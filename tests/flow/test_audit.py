@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from penstock.app.application import bare_app
 from penstock.cli import main
+from penstock.kit.cursors import write_cursor
 from tests.flow.test_staff import change, staff
 from tests.support.servers import API, Customer, Running, running
 
@@ -81,6 +82,24 @@ async def test_who_may_grant_and_who_may_read(tmp_path: Path) -> None:
     assert [answer.status_code for answer in refused] == [403] * 4
     assert [(answer.status_code, answer.json()["code"]) for answer in wrong] == [(422, "invalid_input")] * 6
     assert nobody.status_code == 404
+    assert written == []
+
+
+async def test_a_character_that_no_text_has_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    async with running(tmp_path, works=False) as run:
+        customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
+        wrong = [
+            await give(support, customer.id, reason="Sor\0ry"), await change(support, customer.id, block={"reason": "\0"}),
+            await customer.get("/billing/payments", params={"cursor": write_cursor(1.0, "\0")}),
+        ]  # fmt: skip
+        elsewhere = [
+            await admin.get("/admin/audit?account=%00"), await support.get("/admin/accounts/acc%00"),
+            await give(support, "acc%00"), await customer.delete("/me/keys/%00"), await customer.get("/jobs/job%00"),
+        ]  # fmt: skip
+        written = await entries(run)
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in wrong] == [(422, "invalid_input")] * 3
+    assert {answer.status_code for answer in elsewhere} <= {200, 404, 422}
     assert written == []
 
 

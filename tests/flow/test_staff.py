@@ -89,6 +89,9 @@ async def test_who_may_change_whom(tmp_path: Path) -> None:
             "nobody": await change(support, "acc_none", limits={"running": 1}),
             "too many": await change(support, customer.id, limits={"running": 101}),
             "past": await change(support, customer.id, block={"reason": "x", "until": "2000-01-01T00:00:00Z"}),
+            "after all time": await change(
+                support, customer.id, block={"reason": "x", "until": "9999-12-31T23:59:59-14:00"}
+            ),
             "no zone": await change(support, customer.id, block={"reason": "x", "until": "2100-01-01T00:00:00"}),
         }
         looked = await customer.get(f"/admin/accounts/{customer.id}")
@@ -96,7 +99,7 @@ async def test_who_may_change_whom(tmp_path: Path) -> None:
 
     assert {who: answer.status_code for who, answer in answers.items()} == {
         "customer": 403, "oneself": 403, "support, an admin": 403, "nobody": 404, "too many": 422, "past": 422,
-        "no zone": 422,
+        "after all time": 422, "no zone": 422,
     }  # fmt: skip
     assert looked.status_code == 403
     assert right.status_code == 200
