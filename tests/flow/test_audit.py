@@ -89,7 +89,8 @@ async def test_a_character_that_no_text_has_is_refused_wherever_it_stands(tmp_pa
     async with running(tmp_path, works=False) as run:
         customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
         wrong = [
-            await give(support, customer.id, reason="Sor\0ry"), await change(support, customer.id, block={"reason": "\0"}),
+            await give(support, customer.id, reason="Sor\0ry"),
+            await change(support, customer.id, block={"reason": "\0"}),
             await customer.get("/billing/payments", params={"cursor": write_cursor(1.0, "\0")}),
         ]  # fmt: skip
         elsewhere = [

@@ -153,6 +153,40 @@ async def test_a_webhook_that_can_not_be_applied_is_kept_and_must_come_again(sal
     assert await ann.credits() == (FREE + 10, 0)
 
 
+UNREADABLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a subscription to nothing": ("customer.subscription.updated", {"id": "sub_9", "items": {"data": []}}),
+    "an invoice of nobody": ("invoice.paid", {"id": "in_9"}),
+    "a refund of words": ("refund.created", {"id": "re_9", "payment_intent": ["pi_9"], "amount": "all"}),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_a_webhook_in_another_form_is_kept_for_an_operator_and_must_come_again(sale: Market, what: str) -> None:
+    event = sale.stripe.event(*UNREADABLE[what])
+    answers = [await sale.send(sale.stripe.delivery(event)) for _ in range(2)]
+    kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT id, outcome FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(503, "unavailable")}
+    assert kept == [{"id": event["id"], "outcome": "failed"}]
+
+
+@pytest.mark.embedded
+async def test_what_is_no_event_is_refused_signed_or_not(tmp_path: Path) -> None:
+    async with market(tmp_path) as sale:
+        event = sale.stripe.event("invoice.paid", {"id": "in_9"})
+        wrong = [
+            event | change for change in ({"id": None}, {"id": ["x"]}, {"type": 7}, {"data": None}, {"created": "x"})
+        ]
+        answers = [await sale.send(sale.stripe.delivery(each)) for each in wrong]
+        for signature in (f"t={'9' * 5_000},v1=x", "t=1,v1=\xe9"):
+            headers = {"stripe-signature": signature.encode("latin-1")}
+            answers.append(await sale.run.client.post(f"{API}/webhooks/stripe", content=b"{}", headers=headers))
+        kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT * FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(403, "forbidden")}
+    assert kept == []
+
+
 async def test_the_same_request_opens_one_page(sale: Market) -> None:
     ann = await sale.run.customer()
     headers = {"Idempotency-Key": "mine"}

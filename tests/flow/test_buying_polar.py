@@ -181,6 +181,18 @@ async def test_a_signed_event_of_an_unknown_type_is_taken_and_ignored(sale: Pola
     assert kept == [{"type": "meter.exploded", "outcome": "ignored"}]
 
 
+async def test_a_webhook_in_another_form_is_kept_for_an_operator_and_must_come_again(sale: PolarMarket) -> None:
+    event = sale.polar.event("refund.created", {"id": "re_9"})
+    answers = [await sale.send(sale.polar.delivery(event)) for _ in range(2)]
+    wrong = [event | change for change in ({"timestamp": None}, {"timestamp": "soon"}, {"type": ["x"]}, {"data": None})]
+    refused = [await sale.send(sale.polar.delivery(each)) for each in wrong]
+    kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT outcome FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(503, "unavailable")}
+    assert {code_of(answer) for answer in refused} == {(403, "forbidden")}
+    assert kept == [{"outcome": "failed"}]
+
+
 async def test_a_webhook_that_can_not_be_read_now_must_come_again(sale: PolarMarket) -> None:
     ann = await sale.run.customer()
     sale.polar.pay(await bought(ann, plan="small"))

@@ -158,7 +158,7 @@ def _order(values: Values, at: float, product: Product, offers: Offers, *, paid_
         account_id=_account(values),
         kind=_kind(reason, metadata),
         status=status,
-        cents=max(0, values["total_amount"]),
+        cents=max(0, int(values["total_amount"])),
         currency=values["currency"],
         title=_title(lines, product, values),
         paid_at=paid_at if status == "paid" else None,
