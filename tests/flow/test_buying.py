@@ -14,8 +14,9 @@ from penstock.kit.clock import ManualClock
 from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
 from penstock.product.settings import Settings
+from tests.support.flows import make_product
 from tests.support.servers import API, SECRET, Customer, Running, running
-from tests.support.shop import moment, selling
+from tests.support.shop import PLANS, moment, selling
 from tests.support.stripe_server import KEY, Delivery, StripeServer, Values
 from tests.support.stripe_server import SECRET as WEBHOOK_SECRET
 
@@ -196,6 +197,18 @@ async def test_the_same_request_opens_one_page(sale: Market) -> None:
     assert len(sale.stripe.things["checkout/sessions"]) == 1
     assert await bought(ann, topup="ten") != pages[0].json()["url"]
     assert len(sale.stripe.things["customers"]) == 1
+
+
+async def test_a_key_is_any_text_and_another_purchase_under_it_is_another_page(sale: Market) -> None:
+    ann = await sale.run.customer()
+    headers = {"Idempotency-Key": "Größe ".encode("latin-1") * 20}
+    first, again, other = [
+        await ann.post("/billing/checkout", what, headers=headers)
+        for what in ({"topup": "ten"},) * 2 + ({"amount": "9"},)
+    ]
+
+    assert (first.status_code, first.json()) == (200, again.json())
+    assert sale.stripe.pay(other.json()["url"])["amount_total"] == 900
 
 
 async def test_one_customer_is_made_though_the_answer_was_lost(sale: Market) -> None:
@@ -482,6 +495,24 @@ async def test_plans_of_the_test_checkout_renew_change_and_end(tmp_path: Path) -
 async def signed_in(run: Running, customer: Customer) -> None:
     credentials = {"email": customer.email, "password": "correct horse battery"}
     customer.token = (await run.client.post(f"{API}/auth/login", json=credentials)).json()["access_token"]
+
+
+@pytest.mark.embedded
+async def test_in_the_test_checkout_a_dearer_plan_counts_from_the_one_that_is_paid(tmp_path: Path) -> None:
+    clock = ManualClock(moment(2027, 3, 1))
+    plans = {**PLANS, "huge": {**PLANS["large"], "title": "Huge", "price_usd_month": "32.00", "credits_month": 150}}
+    product = selling().model_copy(update={"plans": make_product(plans=plans).plans})
+    async with running(tmp_path, product=product, works=False, clock=clock) as run:
+        ann = await run.customer()
+        await ann.post(f"/billing{await bought(ann, plan='large')}")
+        await ann.post("/billing/subscription", {"plan": "small"})
+        clock.advance((moment(2027, 4, 1) - clock.now()) / 2)
+        await signed_in(run, ann)
+        changed = await ann.post("/billing/subscription", {"plan": "huge"})
+        owned = await ann.credits()
+
+    assert (changed.status_code, changed.json()["subscription"]["plan"]) == (200, "huge")
+    assert owned == (FREE + 60 + 45, 0)  # half a month of 150 less 60
 
 
 @pytest.mark.parametrize(
