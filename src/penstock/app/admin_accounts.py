@@ -1,6 +1,7 @@
 """One account as staff see and change it: `/admin/accounts/{id}`. Limits of its own, and blocks with reason and end.
 
-A change stands in the audit log with who made it. Staff can't be blocked by support, and nobody can block themselves.
+A change stands in the audit log with who made it. Only administrators change accounts of staff, their own included;
+nobody can block themselves.
 """
 
 from datetime import UTC, datetime
@@ -92,6 +93,8 @@ async def change_account(
 def _change(
     tx: Transaction, accounts: AccountsService, caller: Caller, account_id: str, body: AccountChange
 ) -> AdminAccountView:
+    if people.get(tx, account_id).role in STAFF and caller.role != "admin":
+        raise Problem("forbidden", "Only administrators can change accounts of staff, also your own.")
     if body.limits is not None:
         given = body.limits.model_dump(include=body.limits.model_fields_set)
         own = allowances.change_limits(tx, account_id, given)
@@ -107,9 +110,8 @@ def _block(tx: Transaction, accounts: AccountsService, caller: Caller, account_i
         accounts.unblock(tx, account_id)
         audit.write(tx, actor_of(tx, caller), "account.unblocked", account_id)
         return
-    blocked = people.get(tx, account_id)
-    if blocked.id == caller.account_id or (blocked.role in STAFF and caller.role != "admin"):
-        raise Problem("forbidden", "You can't block yourself, and only administrators can block staff.")
+    if account_id == caller.account_id:
+        raise Problem("forbidden", "You can't block yourself.")
     until = None if block.until is None else _end(block.until, tx.now)
     accounts.block(tx, account_id, block.reason, until)
     details = {"until": optional_rfc3339(until)}
