@@ -193,6 +193,10 @@ def _change_limits(tx: Transaction, email: str, changes: dict[str, int | None]) 
 def _grant(tx: Transaction, email: str, given: Grant) -> tuple[bool, statement.Balance]:
     account_id = _account(tx, email)
     fresh = ledger.grant(tx, account_id, given)
+    if not fresh and statement.granted(tx, given.source_key) != (account_id, given.amount, given.reason):
+        raise Problem(
+            "idempotency_mismatch", "This key was used for another grant before. Use a new one for a new grant."
+        )
     if fresh:
         details = {"credits": given.amount, "source": given.source_key}
         audit.write(tx, Actor.of_machine(), "credits.granted", account_id, reason=given.reason, details=details)
