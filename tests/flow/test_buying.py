@@ -13,6 +13,7 @@ from penstock.billing.stripe import Stripe
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
+from penstock.product.schema import Product
 from penstock.product.settings import Settings
 from tests.support.flows import make_product
 from tests.support.servers import API, SECRET, Customer, Running, running
@@ -54,9 +55,9 @@ class Market:
 
 
 @asynccontextmanager
-async def market(folder: Path, **changes: Any) -> AsyncIterator[Market]:
+async def market(folder: Path, product: Product | None = None, **changes: Any) -> AsyncIterator[Market]:
     clock = ManualClock(moment(2027, 3, 1))
-    stripe, product = StripeServer(clock), selling(**changes)
+    stripe, product = StripeServer(clock), product or selling(**changes)
     adapter = Stripe(KEY, WEBHOOK_SECRET, lambda: product, "http://stripe.test", httpx2.ASGITransport(stripe))
     async with running(folder, product=product, works=False, clock=clock, payments=adapter) as run:
         yield Market(run, stripe, clock)
@@ -389,6 +390,57 @@ async def test_the_book_of_one_life_says_why_for_which_job_and_for_which_payment
     assert {entry["source"].split("/")[1] for entry in book if (entry["source"] or "").startswith("stripe/")} == {paid}
     totals = [sum(entry[name] for entry in book) for name in ("amount", "held", "debt")]
     assert totals == [owned["available"], owned["held"], owned["debt"]]
+
+
+async def test_the_book_says_what_was_owed_and_paid_off_what_ran_out_and_what_an_end_took(tmp_path: Path) -> None:
+    plans = make_product(plans={**PLANS, "small": {**PLANS["small"], "carry_over": False}}).plans
+    async with market(tmp_path, selling().model_copy(update={"plans": plans})) as sale:
+        ann = await sale.run.customer()
+        session = await sale.pay(await bought(ann, topup="ten"))
+        await sale.deliver()
+        for job in [(await ann.submit())["id"] for _ in range(6)]:
+            await sale.run.services.database.write(spend, ann.id, job)
+        sale.stripe.refund(session["payment_intent"])  # of 13 credits, 12 are spent: 9 are owed
+        await sale.deliver()
+        sale.clock.advance(60)
+        await sale.pay(await bought(ann, plan="small"))
+        await sale.deliver()
+        sale.stripe.live_until(moment(2027, 4, 2))
+        await sale.run.services.database.write(ledger.expire_lots)  # the first month's
+        await sale.deliver()
+        ann.token = (await again(sale, ann)).json()["access_token"]
+        await sale.pay(await bought(ann, topup="ten"))
+        await ann.delete("/billing/subscription")
+        sale.stripe.live_until(moment(2027, 5, 2))
+        await sale.run.services.database.write(ledger.expire_lots)  # the second month's
+        await sale.deliver()
+        ann.token = (await again(sale, ann)).json()["access_token"]
+        book = (await ann.get("/credits/entries", params={"limit": 100})).json()["items"]
+        owned = (await ann.get("/credits")).json()
+
+    told = [
+        (
+            entry["kind"],
+            entry["amount"],
+            entry["held"],
+            entry["debt"],
+            entry["reason"],
+            entry["source"].split("/")[1][:2],
+        )
+        for entry in reversed(book)
+        if entry["kind"] in {"repay", "expire", "forfeit"}
+    ]
+    assert told == [
+        ("repay", -9, 0, -9, "Paid off what was owed after a refund", "in"),
+        ("expire", -16, 0, 0, "Credits reached their end", "in"),
+        ("expire", -25, 0, 0, "Credits reached their end", "in"),
+        ("forfeit", -10, 0, 0, "Your subscription has ended", "cs"),
+    ]
+    assert {(entry["job"], entry["cause"]) for entry in book if entry["kind"] in {"repay", "expire", "forfeit"}} == {
+        (None, None)
+    }
+    totals = [sum(entry[name] for entry in book) for name in ("amount", "held", "debt")]
+    assert totals == [owned["available"], owned["held"], owned["debt"]] == [0, 0, 0]
 
 
 def spend(tx: Transaction, account_id: str, job: str) -> None:
