@@ -181,7 +181,7 @@ async def test_what_is_no_event_is_refused_signed_or_not(tmp_path: Path) -> None
         ]
         answers = [await sale.send(sale.stripe.delivery(each)) for each in wrong]
         for signature in (f"t={'9' * 5_000},v1=x", "t=1,v1=\xe9"):
-            headers = {"stripe-signature": signature.encode("latin-1")}
+            headers: Any = {"stripe-signature": signature.encode("latin-1")}
             answers.append(await sale.run.client.post(f"{API}/webhooks/stripe", content=b"{}", headers=headers))
         kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT * FROM webhook_events"))
 
@@ -202,7 +202,7 @@ async def test_the_same_request_opens_one_page(sale: Market) -> None:
 
 async def test_a_key_is_any_text_and_another_purchase_under_it_is_another_page(sale: Market) -> None:
     ann = await sale.run.customer()
-    headers = {"Idempotency-Key": "Größe ".encode("latin-1") * 20}
+    headers: Any = {"Idempotency-Key": "Größe ".encode("latin-1") * 20}  # as it comes over the wire
     first, again, other = [
         await ann.post("/billing/checkout", what, headers=headers)
         for what in ({"topup": "ten"},) * 2 + ({"amount": "9"},)
