@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from penstock.app.application import bare_app
 from penstock.cli import main
+from penstock.kit.cursors import write_cursor
 from tests.flow.test_staff import change, staff
-from tests.support.servers import Customer, Running, running
+from tests.support.servers import API, Customer, Running, running
 
 SORRY = {"credits": 4, "reason": "Sorry for the blurred picture"}
 
@@ -84,6 +85,25 @@ async def test_who_may_grant_and_who_may_read(tmp_path: Path) -> None:
     assert written == []
 
 
+async def test_a_character_that_no_text_has_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    async with running(tmp_path, works=False) as run:
+        customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
+        wrong = [
+            await give(support, customer.id, reason="Sor\0ry"),
+            await change(support, customer.id, block={"reason": "\0"}),
+            await customer.get("/billing/payments", params={"cursor": write_cursor(1.0, "\0")}),
+        ]  # fmt: skip
+        elsewhere = [
+            await admin.get("/admin/audit?account=%00"), await support.get("/admin/accounts/acc%00"),
+            await give(support, "acc%00"), await customer.delete("/me/keys/%00"), await customer.get("/jobs/job%00"),
+        ]  # fmt: skip
+        written = await entries(run)
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in wrong] == [(422, "invalid_input")] * 3
+    assert {answer.status_code for answer in elsewhere} <= {200, 404, 422}
+    assert written == []
+
+
 async def test_limits_and_blocks_are_written_down_and_what_is_refused_is_not(tmp_path: Path) -> None:
     async with running(tmp_path, works=False) as run:
         customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
@@ -120,6 +140,21 @@ async def test_the_command_line_writes_to_it_too(tmp_path: Path) -> None:
         ("credits.granted", customer.id, None, "Sorry"), ("account.limits", customer.id, None, None),
     ]  # fmt: skip
     assert all("command line" in row["actor"] for row in written)
+
+
+@pytest.mark.embedded
+async def test_nothing_of_whoever_opened_an_administrators_account_before_holds(tmp_path: Path) -> None:
+    async with running(tmp_path, works=False) as run:
+        stranger = await run.customer()
+        key = (await stranger.post("/me/keys", {"name": "Batch", "scopes": ["read", "write"]})).json()["key"]
+        await asyncio.to_thread(command_line, tmp_path, "admin", "create", stranger.email)
+        run.services.accounts._identifier.forget(stranger.id)  # as seconds later in another process
+        headers = [{"authorization": f"Bearer {credential}"} for credential in (key, stranger.token)]
+        answers = [await run.client.get(f"{API}/admin/audit", headers=each) for each in headers]
+        [written] = await entries(run)
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert (written["action"], written["account_id"]) == ("account.admin", stranger.id)
 
 
 def test_no_call_changes_or_deletes_an_entry() -> None:

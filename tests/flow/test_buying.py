@@ -13,9 +13,11 @@ from penstock.billing.stripe import Stripe
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Transaction
 from penstock.ledger import service as ledger
+from penstock.product.schema import Product
 from penstock.product.settings import Settings
+from tests.support.flows import make_product
 from tests.support.servers import API, SECRET, Customer, Running, running
-from tests.support.shop import moment, selling
+from tests.support.shop import PLANS, moment, selling
 from tests.support.stripe_server import KEY, Delivery, StripeServer, Values
 from tests.support.stripe_server import SECRET as WEBHOOK_SECRET
 
@@ -53,9 +55,9 @@ class Market:
 
 
 @asynccontextmanager
-async def market(folder: Path, **changes: Any) -> AsyncIterator[Market]:
+async def market(folder: Path, product: Product | None = None, **changes: Any) -> AsyncIterator[Market]:
     clock = ManualClock(moment(2027, 3, 1))
-    stripe, product = StripeServer(clock), selling(**changes)
+    stripe, product = StripeServer(clock), product or selling(**changes)
     adapter = Stripe(KEY, WEBHOOK_SECRET, lambda: product, "http://stripe.test", httpx2.ASGITransport(stripe))
     async with running(folder, product=product, works=False, clock=clock, payments=adapter) as run:
         yield Market(run, stripe, clock)
@@ -153,6 +155,40 @@ async def test_a_webhook_that_can_not_be_applied_is_kept_and_must_come_again(sal
     assert await ann.credits() == (FREE + 10, 0)
 
 
+UNREADABLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a subscription to nothing": ("customer.subscription.updated", {"id": "sub_9", "items": {"data": []}}),
+    "an invoice of nobody": ("invoice.paid", {"id": "in_9"}),
+    "a refund of words": ("refund.created", {"id": "re_9", "payment_intent": ["pi_9"], "amount": "all"}),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_a_webhook_in_another_form_is_kept_for_an_operator_and_must_come_again(sale: Market, what: str) -> None:
+    event = sale.stripe.event(*UNREADABLE[what])
+    answers = [await sale.send(sale.stripe.delivery(event)) for _ in range(2)]
+    kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT id, outcome FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(503, "unavailable")}
+    assert kept == [{"id": event["id"], "outcome": "failed"}]
+
+
+@pytest.mark.embedded
+async def test_what_is_no_event_is_refused_signed_or_not(tmp_path: Path) -> None:
+    async with market(tmp_path) as sale:
+        event = sale.stripe.event("invoice.paid", {"id": "in_9"})
+        wrong = [
+            event | change for change in ({"id": None}, {"id": ["x"]}, {"type": 7}, {"data": None}, {"created": "x"})
+        ]
+        answers = [await sale.send(sale.stripe.delivery(each)) for each in wrong]
+        for signature in (f"t={'9' * 5_000},v1=x", "t=1,v1=\xe9"):
+            headers: Any = {"stripe-signature": signature.encode("latin-1")}
+            answers.append(await sale.run.client.post(f"{API}/webhooks/stripe", content=b"{}", headers=headers))
+        kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT * FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(403, "forbidden")}
+    assert kept == []
+
+
 async def test_the_same_request_opens_one_page(sale: Market) -> None:
     ann = await sale.run.customer()
     headers = {"Idempotency-Key": "mine"}
@@ -162,6 +198,18 @@ async def test_the_same_request_opens_one_page(sale: Market) -> None:
     assert len(sale.stripe.things["checkout/sessions"]) == 1
     assert await bought(ann, topup="ten") != pages[0].json()["url"]
     assert len(sale.stripe.things["customers"]) == 1
+
+
+async def test_a_key_is_any_text_and_another_purchase_under_it_is_another_page(sale: Market) -> None:
+    ann = await sale.run.customer()
+    headers: Any = {"Idempotency-Key": "Größe ".encode("latin-1") * 20}  # as it comes over the wire
+    first, again, other = [
+        await ann.post("/billing/checkout", what, headers=headers)
+        for what in ({"topup": "ten"},) * 2 + ({"amount": "9"},)
+    ]
+
+    assert (first.status_code, first.json()) == (200, again.json())
+    assert sale.stripe.pay(other.json()["url"])["amount_total"] == 900
 
 
 async def test_one_customer_is_made_though_the_answer_was_lost(sale: Market) -> None:
@@ -344,6 +392,57 @@ async def test_the_book_of_one_life_says_why_for_which_job_and_for_which_payment
     assert totals == [owned["available"], owned["held"], owned["debt"]]
 
 
+async def test_the_book_says_what_was_owed_and_paid_off_what_ran_out_and_what_an_end_took(tmp_path: Path) -> None:
+    plans = make_product(plans={**PLANS, "small": {**PLANS["small"], "carry_over": False}}).plans
+    async with market(tmp_path, selling().model_copy(update={"plans": plans})) as sale:
+        ann = await sale.run.customer()
+        session = await sale.pay(await bought(ann, topup="ten"))
+        await sale.deliver()
+        for job in [(await ann.submit())["id"] for _ in range(6)]:
+            await sale.run.services.database.write(spend, ann.id, job)
+        sale.stripe.refund(session["payment_intent"])  # of 13 credits, 12 are spent: 9 are owed
+        await sale.deliver()
+        sale.clock.advance(60)
+        await sale.pay(await bought(ann, plan="small"))
+        await sale.deliver()
+        sale.stripe.live_until(moment(2027, 4, 2))
+        await sale.run.services.database.write(ledger.expire_lots)  # the first month's
+        await sale.deliver()
+        ann.token = (await again(sale, ann)).json()["access_token"]
+        await sale.pay(await bought(ann, topup="ten"))
+        await ann.delete("/billing/subscription")
+        sale.stripe.live_until(moment(2027, 5, 2))
+        await sale.run.services.database.write(ledger.expire_lots)  # the second month's
+        await sale.deliver()
+        ann.token = (await again(sale, ann)).json()["access_token"]
+        book = (await ann.get("/credits/entries", params={"limit": 100})).json()["items"]
+        owned = (await ann.get("/credits")).json()
+
+    told = [
+        (
+            entry["kind"],
+            entry["amount"],
+            entry["held"],
+            entry["debt"],
+            entry["reason"],
+            entry["source"].split("/")[1][:2],
+        )
+        for entry in reversed(book)
+        if entry["kind"] in {"repay", "expire", "forfeit"}
+    ]
+    assert told == [
+        ("repay", -9, 0, -9, "Paid off what was owed after a refund", "in"),
+        ("expire", -16, 0, 0, "Credits reached their end", "in"),
+        ("expire", -25, 0, 0, "Credits reached their end", "in"),
+        ("forfeit", -10, 0, 0, "Your subscription has ended", "cs"),
+    ]
+    assert {(entry["job"], entry["cause"]) for entry in book if entry["kind"] in {"repay", "expire", "forfeit"}} == {
+        (None, None)
+    }
+    totals = [sum(entry[name] for entry in book) for name in ("amount", "held", "debt")]
+    assert totals == [owned["available"], owned["held"], owned["debt"]] == [0, 0, 0]
+
+
 def spend(tx: Transaction, account_id: str, job: str) -> None:
     """End a job's hold as a job that succeeds does."""
     ledger.capture(tx, ledger.lock(tx, account_id), job, 2, "Echo")
@@ -448,6 +547,24 @@ async def test_plans_of_the_test_checkout_renew_change_and_end(tmp_path: Path) -
 async def signed_in(run: Running, customer: Customer) -> None:
     credentials = {"email": customer.email, "password": "correct horse battery"}
     customer.token = (await run.client.post(f"{API}/auth/login", json=credentials)).json()["access_token"]
+
+
+@pytest.mark.embedded
+async def test_in_the_test_checkout_a_dearer_plan_counts_from_the_one_that_is_paid(tmp_path: Path) -> None:
+    clock = ManualClock(moment(2027, 3, 1))
+    plans = {**PLANS, "huge": {**PLANS["large"], "title": "Huge", "price_usd_month": "32.00", "credits_month": 150}}
+    product = selling().model_copy(update={"plans": make_product(plans=plans).plans})
+    async with running(tmp_path, product=product, works=False, clock=clock) as run:
+        ann = await run.customer()
+        await ann.post(f"/billing{await bought(ann, plan='large')}")
+        await ann.post("/billing/subscription", {"plan": "small"})
+        clock.advance((moment(2027, 4, 1) - clock.now()) / 2)
+        await signed_in(run, ann)
+        changed = await ann.post("/billing/subscription", {"plan": "huge"})
+        owned = await ann.credits()
+
+    assert (changed.status_code, changed.json()["subscription"]["plan"]) == (200, "huge")
+    assert owned == (FREE + 60 + 45, 0)  # half a month of 150 less 60
 
 
 @pytest.mark.parametrize(

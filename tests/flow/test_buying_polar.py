@@ -1,14 +1,19 @@
 """Buying over HTTP through Polar: the same words and credits; webhooks of another provider are refused."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from penstock.billing.payments import Payments
 from penstock.billing.polar import Polar
+from penstock.billing.reconcile import reconcile
 from penstock.kit.clock import ManualClock
+from penstock.product.schema import Product
 from tests.flow.test_buying import FREE, bought, code_of
+from tests.support.flows import make_product
 from tests.support.polar_server import KEY, SECRET, PolarServer
 from tests.support.servers import API, Customer, Running, running
 from tests.support.shop import moment, selling
@@ -38,13 +43,19 @@ class PolarMarket:
         return customer
 
 
+@asynccontextmanager
+async def market(folder: Path, product: Product) -> AsyncIterator[PolarMarket]:
+    clock = ManualClock(moment(2027, 3, 1))
+    polar = PolarServer(clock)
+    adapter = Polar(KEY, SECRET, lambda: product, "http://polar.test", httpx2.ASGITransport(polar))
+    async with running(folder, product=product, works=False, clock=clock, payments=adapter) as run:
+        yield PolarMarket(run, polar, clock)
+
+
 @pytest.fixture
 async def sale(tmp_path: Path) -> AsyncIterator[PolarMarket]:
-    clock = ManualClock(moment(2027, 3, 1))
-    polar, product = PolarServer(clock), selling(provider="polar")
-    adapter = Polar(KEY, SECRET, lambda: product, "http://polar.test", httpx2.ASGITransport(polar))
-    async with running(tmp_path, product=product, works=False, clock=clock, payments=adapter) as run:
-        yield PolarMarket(run, polar, clock)
+    async with market(tmp_path, selling(provider="polar")) as opened:
+        yield opened
 
 
 async def test_a_plan_is_bought_and_there_after_its_webhooks(sale: PolarMarket) -> None:
@@ -74,6 +85,40 @@ async def test_a_deposit_and_a_top_up_are_one_product_with_prices_of_their_own(s
     assert len(sale.polar.things["products"]) == 1
     listed = (await ann.get("/billing/payments")).json()["items"]
     assert sorted(each["amount_usd"] for each in listed) == ["12.50", "4.99"]
+
+
+async def test_a_donation_makes_a_donor_and_a_refund_ends_it(tmp_path: Path) -> None:
+    async with market(tmp_path, taking_donations()) as sale:
+        ann = await sale.run.customer()
+        page = sale.polar.pay(await bought(ann, donation="5.00"))
+        assert set(await sale.deliver()) == {200}
+        [sold] = sale.polar.things["products"].values()
+        plan, [paid] = (await ann.get("/me")).json()["plan"], (await ann.get("/billing/payments")).json()["items"]
+        sale.clock.advance(1)
+        sale.polar.refund(sale.polar.order_of(page)["id"])
+        await sale.deliver()
+        after = (await ann.get("/me")).json()["plan"]
+        report = await reconcile(
+            sale.run.services.database, sale.run.services.intake, open_provider(sale), sale.clock.now() - 86_400
+        )
+
+    assert (plan, after) == ("donor", "free")
+    assert (paid["kind"], paid["title"], paid["credits"]) == ("donation", "Donation to Testing", 0)
+    assert sold["name"] == "Donation to Testing"  # what Polar's page calls it
+    assert report.flagged == []
+
+
+def taking_donations() -> Product:
+    plans = {name: {"title": name.title(), "description": "For somebody"} for name in ("free", "donor")}
+    payments = {"provider": "polar", "key_env": "POLAR_ACCESS_TOKEN", "webhook_secret_env": "POLAR_WEBHOOK_SECRET"}
+    donations = {"min_usd": "3.00", "max_usd": "100.00", "plan": "donor", "days": 31}
+    return make_product(plans=plans, payments=payments, donations=donations)
+
+
+def open_provider(sale: PolarMarket) -> Payments:
+    payments = sale.run.services.billing.payments
+    assert payments is not None
+    return payments
 
 
 async def test_a_cancellation_is_told_made_and_undone(sale: PolarMarket) -> None:
@@ -134,6 +179,18 @@ async def test_a_signed_event_of_an_unknown_type_is_taken_and_ignored(sale: Pola
 
     assert answer.status_code == 200
     assert kept == [{"type": "meter.exploded", "outcome": "ignored"}]
+
+
+async def test_a_webhook_in_another_form_is_kept_for_an_operator_and_must_come_again(sale: PolarMarket) -> None:
+    event = sale.polar.event("refund.created", {"id": "re_9"})
+    answers = [await sale.send(sale.polar.delivery(event)) for _ in range(2)]
+    wrong = [event | change for change in ({"timestamp": None}, {"timestamp": "soon"}, {"type": ["x"]}, {"data": None})]
+    refused = [await sale.send(sale.polar.delivery(each)) for each in wrong]
+    kept = await sale.run.services.database.read(lambda tx: tx.all("SELECT outcome FROM webhook_events"))
+
+    assert {code_of(answer) for answer in answers} == {(503, "unavailable")}
+    assert {code_of(answer) for answer in refused} == {(403, "forbidden")}
+    assert kept == [{"outcome": "failed"}]
 
 
 async def test_a_webhook_that_can_not_be_read_now_must_come_again(sale: PolarMarket) -> None:

@@ -203,6 +203,7 @@ def test_credits_are_granted_shown_and_checked(tmp_path: Path) -> None:
     typed("admin", "create", "ann@example.org", "--file", str(EXAMPLE), *data)
     granted = typed("credits", "grant", "ann@example.org", "5", "--reason", "Sorry", "--key", "ticket-1", *data)
     repeated = typed("credits", "grant", "ann@example.org", "5", "--reason", "Sorry", "--key", "ticket-1", *data)
+    other = typed("credits", "grant", "ann@example.org", "6", "--reason", "Sorry", "--key", "ticket-1", *data)
     shown = typed("credits", "show", "ann@example.org", *data)
     checked = typed("credits", "check", *data)
     because = ("--reason", "Sorry", *data)
@@ -213,6 +214,7 @@ def test_credits_are_granted_shown_and_checked(tmp_path: Path) -> None:
 
     assert (granted.exit_code, granted.stdout.strip()) == (0, "Granted 5 credits. Available: 8.")
     assert "granted before" in repeated.stdout
+    assert (other.exit_code, "another grant" in other.stderr) == (1, True)
     assert "8 available, 0 held, 0 owed" in shown.stdout
     assert "Sorry" in shown.stdout
     assert (checked.exit_code, nobody.exit_code, nothing.exit_code) == (0, 1, 2)

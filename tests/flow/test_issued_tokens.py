@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from penstock.accounts import people
+from penstock.accounts.openid import WAY_S
 from penstock.app import wiring
 from penstock.kit.clock import ManualClock
 from tests.support.flows import PRODUCT, make_product
@@ -50,11 +52,17 @@ async def product(
 
 
 async def come_back(
-    run: Running, fake: FakeIssuer, sign: Callable[[dict[str, Any]], str], **claims: Any
+    run: Running,
+    fake: FakeIssuer,
+    sign: Callable[[dict[str, Any]], str],
+    *,
+    between: Callable[[], None] = lambda: None,
+    **claims: Any,
 ) -> httpx2.Response:
-    """Go to the provider and come back with an ID token of these claims."""
+    """Go to the provider and come back with an ID token of these claims; `between` happens there."""
     left = await run.client.get(f"{API}/auth/openid/fake")
     question = {name: value[0] for name, value in parse_qs(urlsplit(left.headers["location"]).query).items()}
+    between()
     right = {"aud": CLIENT_ID, "nonce": question["nonce"]}
     fake.tokens = {"id_token": sign(claims_of(OPENID, **(right | claims))), "access_token": "at"}
     return await run.client.get(f"{API}/auth/openid/fake/callback", params={"code": "c", "state": question["state"]})
@@ -284,6 +292,44 @@ async def test_a_visitors_work_comes_along_from_our_own_page_only(
 
     assert thief != visitor
     assert owner == visitor
+
+
+async def test_the_second_account_of_a_browser_gets_no_second_free_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeIssuer()
+    async with product(tmp_path, OPENID_WAY, fake, monkeypatch) as run:
+        seen = []
+        for subject in ("first", "second"):
+            await run.client.get(f"{API}/me", headers=OWN_PAGE)  # a visitor
+            await come_back(run, fake, signed, sub=subject)
+            seen.append((await run.client.get(f"{API}/me")).json()["credits"]["available"])
+            await run.client.post(f"{API}/auth/logout", headers=OWN_PAGE)
+
+    assert seen == [3, 0]
+
+
+async def test_a_way_that_took_too_long_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, waits = FakeIssuer(), (WAY_S - 1, WAY_S)
+    async with product(tmp_path, OPENID_WAY, fake, monkeypatch) as run:
+        clock = run.services.clock
+        assert isinstance(clock, ManualClock)
+        answers = [
+            await come_back(run, fake, signed, between=partial(clock.advance, wait), exp=NOW + 3_600) for wait in waits
+        ]
+
+    assert [answer.status_code for answer in answers] == [303, 401]
+    assert "took too long" in answers[1].json()["detail"]
+
+
+async def test_accounts_by_tokens_are_not_made_in_bulk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with product(tmp_path, CLERK_WAY, FakeIssuer(CLERK), monkeypatch) as run:
+        made = [await run.client.get(f"{API}/me", headers=bearer(clerk(sub=f"robot {n}"))) for n in range(21)]
+        known = await run.client.get(f"{API}/me", headers=bearer(clerk(sub="robot 0")))
+
+    assert {answer.status_code for answer in made[:20]} == {200}
+    assert (made[20].status_code, made[20].json()["code"]) == (429, "rate_limited")
+    assert known.status_code == 200
 
 
 async def test_clerks_cookie_counts_on_our_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,22 +81,30 @@ async def test_a_block_says_why_and_until_when_and_what_was_accepted_goes_on(tmp
 async def test_who_may_change_whom(tmp_path: Path) -> None:
     async with running(tmp_path, works=False) as run:
         customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
+        colleague = await staff(run)
         block = {"reason": "Because"}
+        await change(admin, colleague.id, block=block)
         answers = {
             "customer": await change(customer, support.id, block=block),
             "oneself": await change(admin, admin.id, block=block),
             "support, an admin": await change(support, admin.id, block=block),
+            "support, a colleague": await change(support, colleague.id, block=None),
+            "support, oneself": await change(support, support.id, limits={"jobs_per_day": 1_000_000}),
             "nobody": await change(support, "acc_none", limits={"running": 1}),
             "too many": await change(support, customer.id, limits={"running": 101}),
             "past": await change(support, customer.id, block={"reason": "x", "until": "2000-01-01T00:00:00Z"}),
+            "after all time": await change(
+                support, customer.id, block={"reason": "x", "until": "9999-12-31T23:59:59-14:00"}
+            ),
             "no zone": await change(support, customer.id, block={"reason": "x", "until": "2100-01-01T00:00:00"}),
         }
         looked = await customer.get(f"/admin/accounts/{customer.id}")
         right = await change(admin, support.id, block=block)
 
     assert {who: answer.status_code for who, answer in answers.items()} == {
-        "customer": 403, "oneself": 403, "support, an admin": 403, "nobody": 404, "too many": 422, "past": 422,
-        "no zone": 422,
+        "customer": 403, "oneself": 403, "support, an admin": 403,
+        "support, a colleague": 403, "support, oneself": 403, "nobody": 404, "too many": 422, "past": 422,
+        "after all time": 422, "no zone": 422,
     }  # fmt: skip
     assert looked.status_code == 403
     assert right.status_code == 200

@@ -80,6 +80,28 @@ async def test_signing_up_again_from_the_same_browser_brings_no_second_free_mont
     assert job
 
 
+async def test_every_new_account_gets_the_plan_of_new_customers(tmp_path: Path) -> None:
+    async with running(tmp_path, product=TIERS, works=False) as run:
+        run.client.headers["sec-fetch-site"] = "same-origin"
+        seen = []
+        for email in ("first@example.org", "second@example.org"):
+            visitor = (await run.client.get(f"{API}/me")).json()
+            me = await sign_up(run, email)
+            await run.client.post(f"{API}/auth/logout")
+            seen.append((visitor["plan"], me["plan"], me["limits"]["jobs_per_day"], me["credits"]["available"]))
+
+    assert seen == [("looking", "free", 10, 3 + 5), ("looking", "free", 10, 0)]
+
+
+TIERS = make_product(
+    sign_in={"anonymous": True, "anonymous_plan": "looking", "gift_credits": 5},
+    plans={
+        **PRODUCT["plans"],
+        "looking": {"title": "Looking", "description": "Without signing up", "limits": {"jobs_per_day": 2}},
+    },
+)
+
+
 async def sign_up(run: Running, email: str) -> dict[str, Any]:
     """Sign up in the browser, and return what it shows of the account."""
     answer = await run.client.post(f"{API}/auth/register", json={"email": email, "password": PASSWORD})

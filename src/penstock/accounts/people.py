@@ -55,15 +55,17 @@ def register(
     visitor_digest: str | None = None,
     role: Role = "customer",
 ) -> Account | None:
-    """Create a customer, or make one of a visitor, who keeps id, plan and work; None if the address is taken.
+    """Create a customer, or make one of a visitor, who keeps id and work; None if the address is taken.
+
+    Either gets `plan`: that of visitors is theirs alone.
 
     Somebody whom an issuer knows needs no password, and no address.
 
     The visitor's cookie is dead afterwards: whoever else holds it must not get into the customer's account.
     """
     if visitor_digest is not None:
-        parameters = {"email": email, "password_hash": password_hash, "digest": visitor_digest, "now": tx.now}
-        upgraded: str | None = tx.value(queries.UPGRADE_VISITOR, **parameters)
+        parameters = {"email": email, "password_hash": password_hash, "plan": plan, "digest": visitor_digest}
+        upgraded: str | None = tx.value(queries.UPGRADE_VISITOR, **parameters, now=tx.now)
         if upgraded is not None:
             return get(tx, upgraded)
     account_id = new_id("acc")

@@ -17,13 +17,12 @@ VALUES (:id, :plan, true, :digest, :now)
 
 UPGRADE_VISITOR = """
 UPDATE accounts
-SET email = :email, password_hash = :password_hash, visitor = false, visitor_digest = NULL, registered_at = :now
+SET email = :email, password_hash = :password_hash, plan = :plan, visitor = false, visitor_digest = NULL,
+    registered_at = :now
 WHERE visitor_digest = :digest AND visitor
   AND NOT EXISTS (SELECT 1 FROM accounts AS other WHERE other.email = :email)
 RETURNING id
 """
-
-VISITOR_EXISTS = "SELECT id FROM accounts WHERE visitor_digest = :digest AND visitor"
 
 ACCOUNT = """
 SELECT id, email, role, plan, plan_renews_at, visitor, preferences, created_at, block_reason, blocked_until, verified_at

@@ -304,7 +304,8 @@ class AccountsService:
     def create_admin(self, tx: Transaction, email: str, password: str) -> Account:
         """Create an administrator, or make one of the account with this address.
 
-        An existing account gets the new password and loses its sessions. Takes a fifth of a second.
+        An existing account gets the new password and loses its sessions and API keys: whoever opened it under that
+        address may be somebody else. Takes a fifth of a second.
 
         Errors: `invalid_input` on `email` or `password`.
         """
@@ -316,6 +317,7 @@ class AccountsService:
             return self._create(tx, address, password_hash, role="admin")
         people.set_password(tx, known.id, password_hash)
         sessions.end_all(tx, known.id)
+        api_keys.revoke_all(tx, known.id)
         self.set_role(tx, known.id, "admin")
         return people.get(tx, known.id)
 

@@ -1,9 +1,10 @@
 """One account as staff see and change it: `/admin/accounts/{id}`. Limits of its own, and blocks with reason and end.
 
-A change stands in the audit log with who made it. Staff can't be blocked by support, and nobody can block themselves.
+A change stands in the audit log with who made it. Only administrators change accounts of staff, their own included;
+nobody can block themselves.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import structlog
@@ -14,12 +15,14 @@ from penstock.accounts import allowances, people
 from penstock.accounts.schemas import AccountView
 from penstock.accounts.service import AccountsService
 from penstock.app.admin_credits import actor_of
-from penstock.app.operators import STAFF, staff_only
+from penstock.app.operators import STAFF, Reason, staff_only
 from penstock.kit.caller import Caller, RequiredCaller
 from penstock.kit.clock import optional_rfc3339
 from penstock.kit.database import Database, Transaction
 from penstock.kit.errors import FieldError, Problem
 from penstock.observability import audit
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # a block that ends: later times can't be told in every zone
 
 Jobs = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -38,7 +41,7 @@ class OwnLimits(BaseModel):
 class Block(BaseModel):
     """Why an account may do nothing, and until when."""
 
-    reason: str = Field(min_length=1, max_length=people.MAX_REASON_CHARACTERS, description="for the customer to read")
+    reason: Reason = Field(description="for the customer to read")
     until: datetime | None = Field(default=None, description="with a time zone; null: for good")
 
 
@@ -90,6 +93,8 @@ async def change_account(
 def _change(
     tx: Transaction, accounts: AccountsService, caller: Caller, account_id: str, body: AccountChange
 ) -> AdminAccountView:
+    if people.get(tx, account_id).role in STAFF and caller.role != "admin":
+        raise Problem("forbidden", "Only administrators can change accounts of staff, also your own.")
     if body.limits is not None:
         given = body.limits.model_dump(include=body.limits.model_fields_set)
         own = allowances.change_limits(tx, account_id, given)
@@ -105,16 +110,20 @@ def _block(tx: Transaction, accounts: AccountsService, caller: Caller, account_i
         accounts.unblock(tx, account_id)
         audit.write(tx, actor_of(tx, caller), "account.unblocked", account_id)
         return
-    blocked = people.get(tx, account_id)
-    if blocked.id == caller.account_id or (blocked.role in STAFF and caller.role != "admin"):
-        raise Problem("forbidden", "You can't block yourself, and only administrators can block staff.")
-    if block.until is not None and (block.until.tzinfo is None or block.until.timestamp() <= tx.now):
-        message = "Write a time to come, with its time zone, such as 2027-01-01T00:00:00Z."
-        raise Problem("invalid_input", message, errors=[FieldError("block.until", message)])
-    until = None if block.until is None else block.until.timestamp()
+    if account_id == caller.account_id:
+        raise Problem("forbidden", "You can't block yourself.")
+    until = None if block.until is None else _end(block.until, tx.now)
     accounts.block(tx, account_id, block.reason, until)
     details = {"until": optional_rfc3339(until)}
     audit.write(tx, actor_of(tx, caller), "account.blocked", account_id, reason=block.reason, details=details)
+
+
+def _end(until: datetime, now: float) -> float:
+    """Return when a block ends, in seconds since 1970 UTC. Errors: `invalid_input`."""
+    if until.tzinfo is None or not now < until.timestamp() <= LATEST.timestamp():
+        message = "Write a time to come, with its time zone, such as 2027-01-01T00:00:00Z."
+        raise Problem("invalid_input", message, errors=[FieldError("block.until", message)])
+    return until.timestamp()
 
 
 def _view(tx: Transaction, account_id: str) -> AdminAccountView:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from penstock.accounts import people
-from penstock.app.operators import staff_only
+from penstock.app.operators import Reason, staff_only
 from penstock.kit.caller import Caller, RequiredCaller
 from penstock.kit.clock import rfc3339
 from penstock.kit.cursors import MAX_CURSOR_CHARACTERS, read_cursor, write_cursor
@@ -24,7 +24,6 @@ from penstock.observability import audit
 from penstock.observability.audit import Actor
 
 MAX_GRANT_CREDITS = 1_000_000  # in one go: more is surely a slip of the finger
-MAX_REASON_CHARACTERS = 500
 MAX_KEY_CHARACTERS = 255
 DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS = 20, 100
 
@@ -35,12 +34,11 @@ class NewGrant(BaseModel):
     """Credits for a customer."""
 
     model_config = ConfigDict(
-        str_strip_whitespace=True,
         json_schema_extra={"examples": [{"credits": 4, "reason": "Sorry for the two blurred pictures"}]},
     )
 
     credits: int = Field(ge=1, le=MAX_GRANT_CREDITS)
-    reason: str = Field(min_length=1, max_length=MAX_REASON_CHARACTERS, description="the customer reads it, too")
+    reason: Reason = Field(description="the customer reads it, too")
 
 
 class GrantView(BaseModel):

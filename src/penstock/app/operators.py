@@ -1,7 +1,9 @@
 """What only those who run the server may see over HTTP: `/admin/...`, for admins and support."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from penstock.jobs import roster
 from penstock.jobs.roster import Entry, WorkerState
@@ -11,6 +13,11 @@ from penstock.kit.database import Database
 from penstock.kit.errors import Problem
 
 STAFF = frozenset({"admin", "support"})
+MAX_REASON_CHARACTERS = 500
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON_CHARACTERS, pattern=r"^[^\x00]*$")
+]
+"""Why staff do something, in words for the customer; without the one character that PostgreSQL can't keep."""
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 

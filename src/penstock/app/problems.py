@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.app.field_errors import field_errors
-from penstock.kit.database import DatabaseUnavailableError
+from penstock.kit.database import DatabaseUnavailableError, TextRefusedError
 from penstock.kit.errors import Action, FieldError, Problem
 from penstock.media.storage import StorageError
 from penstock.observability import metrics
@@ -84,7 +84,8 @@ def install(app: FastAPI, product: Callable[[], Product], methods_at: Callable[[
             error = HTTPException(405, headers={"Allow": ", ".join(methods_at(request.url.path))})
         return _answer(error, product())
 
-    for kind in (Problem, RequestValidationError, HTTPException, DatabaseUnavailableError, StorageError):
+    ours = (Problem, DatabaseUnavailableError, TextRefusedError, StorageError)
+    for kind in (*ours, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 
 
@@ -104,6 +105,8 @@ def problem_for(error: Exception) -> Problem:
             actions=[Action("wait", "Try again")],
             retry_after_s=UNAVAILABLE_RETRY_S,
         )
+    if isinstance(error, TextRefusedError):
+        return Problem("invalid_input", "What was sent has the character U+0000 in it. Take it out.")
     log.error("request.crashed", exc_info=error)
     metrics.CRASHES.inc()
     return Problem(

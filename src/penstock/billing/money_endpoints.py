@@ -30,6 +30,7 @@ from penstock.billing.payments import (
     Purchase,
     Returns,
     WebhookRefusedError,
+    WebhookUnreadableError,
 )
 from penstock.billing.service import Billing
 from penstock.billing.words import cancelled, change, kept, when_cancelled
@@ -189,7 +190,7 @@ async def _take(request: Request, billing: Billing, provider: str) -> Taken:
         return Taken(taken=await billing.webhook(provider, request.headers, await request.body()))
     except WebhookRefusedError as error:
         raise Problem("forbidden", f"This webhook was refused: {error}.") from error
-    except PaymentUnavailableError as error:
+    except (PaymentUnavailableError, WebhookUnreadableError) as error:
         raise Problem("unavailable", "This webhook can't be read now; it must come again.") from error
 
 

@@ -60,7 +60,9 @@ class CheckoutPage(BaseModel):
 class PlanChange(BaseModel):
     """Another plan."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "cherish"}, {"plan": "free", "preview": True}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"plan": "cherish"}, {"plan": "remember", "preview": True}]}
+    )
 
     plan: Name
     interval: Interval | None = Field(default=None, description="absent: as now")

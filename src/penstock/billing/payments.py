@@ -12,6 +12,7 @@ Times are seconds since 1970 UTC, money is in cents of `currency`.
     PaymentDeclinedError       the customer's money did not come: another payment method may help
     PaymentUnavailableError    it did not answer, or not in a way that can be read: whether it acted is not known
     WebhookRefusedError        a webhook that is not from the provider, or not from now
+    WebhookUnreadableError     one that is, whose object has another form than we know
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -146,6 +147,14 @@ class Event:
     facts: tuple[Fact, ...] = ()
 
 
+class WebhookUnreadableError(Exception):
+    """A webhook of the provider about something whose form we don't know: an operator must look at it."""
+
+    def __init__(self, event: Event, cause: Exception) -> None:
+        super().__init__(f"{event.type} {event.id} can't be read: {cause!r}")
+        self.event = event
+
+
 @dataclass(frozen=True)
 class Buyer:
     """Who pays."""
@@ -220,8 +229,8 @@ class Payments(Protocol):
     async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
         """Return what a webhook says.
 
-        Errors: WebhookRefusedError, always before anything of it is believed; PaymentUnavailableError: it can't be
-        read now, and must come again.
+        Errors: WebhookRefusedError, always before anything of it is believed; WebhookUnreadableError;
+        PaymentUnavailableError: it can't be read now, and must come again.
         """
         ...
 

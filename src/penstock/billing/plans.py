@@ -117,13 +117,9 @@ class PlanCredits:
 def begin(tx: Transaction, product: Product, account_id: str, plan_id: str) -> None:
     """Open the wallet of a new customer and grant what signing up brings, in the open transaction.
 
-    Who was a visitor comes with the plan of visitors and gets that of new customers. The gift is given once for each
-    account, by its source.
+    The gift is given once for each account, by its source.
     """
     ledger.open_wallet(tx, account_id)
-    if plan_id == product.sign_in.anonymous_plan:
-        plan_id = product.default_plan
-        people.set_plan(tx, account_id, plan_id, None)
     if product.sign_in.gift_credits:
         gift = Grant(product.sign_in.gift_credits, "gift", f"gift/{account_id}/sign-up", "A gift for signing up")
         ledger.grant(tx, account_id, gift)

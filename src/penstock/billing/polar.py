@@ -2,7 +2,7 @@
 
 Plans need no set-up at Polar: each becomes a product of the organisation, with our words for it in its metadata, made
 when somebody first wants it. A new amount in the product file makes a new product, and whoever subscribed before keeps
-the old one. Credits are one product with a price of its own on each page.
+the old one. Credits are one product with a price of its own on each page, and donations are another.
 
 Polar has no idempotency keys. So every change looks first whether it has been made, and again when its answer was lost:
 a page is found by our key in its metadata, a customer by the account's id, a subscription by how it stands.
@@ -10,6 +10,7 @@ a page is found by our key in its metadata, a customer by the account's id, a su
 
 # ruff: noqa: ARG002 - the seam gives its methods keys that Polar has no use for
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ from penstock.billing.payments import (
 )
 from penstock.billing.polar_catalogue import Catalogue
 from penstock.billing.polar_wire import MissingError, PolarWire, verified
-from penstock.billing.wire import Answer, Values
+from penstock.billing.wire import Answer, Values, reading
 from penstock.product.schema import Product
 
 HALF_S = 0.5
@@ -140,9 +141,10 @@ class Polar:
     async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
         """See `Payments.read_webhook`. Polar is asked for its products where a new one is named."""
         signed = verified(headers, body, self._secret, now)
-        kind, values = str(signed.values["type"]), signed.values["data"]
-        at = datetime.fromisoformat(signed.values["timestamp"]).timestamp()
-        return Event(signed.id, kind, at, await self._read(kind, values, at))
+        event = Event(signed.id, signed.values["type"], signed.at)
+        with reading(event):
+            found = await self._read(event.type, signed.values["data"], event.at)
+        return replace(event, facts=found)
 
     async def history(self, since: float) -> AsyncIterator[Fact]:
         """See `Payments.history`. Subscriptions are listed whatever their age: an old one may have ended just now."""

@@ -14,6 +14,7 @@ from penstock.billing.wire import Values
 from penstock.product.schema import Product
 
 CREDITS = "credits"  # the kind of the one product that stands for top-ups and deposits
+DONATION = "donation"  # the kind of the one that stands for donations
 
 
 class Catalogue:
@@ -56,7 +57,7 @@ class Catalogue:
     def _words(self, purchase: Purchase) -> dict[str, str]:
         words = {polar_facts.PRODUCT: self._product().name}
         if not isinstance(purchase, PlanPurchase):
-            return {**words, polar_facts.KIND: CREDITS}
+            return {**words, polar_facts.KIND: DONATION if purchase.kind == "donation" else CREDITS}
         plan = {polar_facts.PLAN: purchase.plan, polar_facts.INTERVAL: purchase.interval}
         return {**words, **plan, polar_facts.CENTS: str(purchase.cents)}
 
@@ -66,5 +67,6 @@ class Catalogue:
             made: Values = {"name": purchase.title, "recurring_interval": purchase.interval, "prices": [price]}
         else:  # each page brings a price of its own
             title = self._product().brand.title
-            made = {"name": f"{title} credits", "prices": [{"amount_type": "custom", "price_currency": "usd"}]}
+            name = purchase.title if purchase.kind == "donation" else f"{title} credits"
+            made = {"name": name, "prices": [{"amount_type": "custom", "price_currency": "usd"}]}
         return {**made, "visibility": "private", "metadata": words}

@@ -31,6 +31,7 @@ TITLE, KEY, PLAN, INTERVAL = "penstock_title", "penstock_key", "penstock_plan", 
 CENTS = "penstock_cents"
 DAY_S = 86_400.0
 MONTHS_A_YEAR = 12
+_KINDS: dict[Any, PaymentKind] = {"deposit": "deposit", "donation": "donation"}
 _PAID_ORDERS = frozenset({"paid", "refunded", "partially_refunded"})
 _PLAN_REASONS = frozenset({"subscription_create", "subscription_cycle", "subscription_update"})
 _VOID_REFUNDS = frozenset({"failed", "canceled"})
@@ -157,7 +158,7 @@ def _order(values: Values, at: float, product: Product, offers: Offers, *, paid_
         account_id=_account(values),
         kind=_kind(reason, metadata),
         status=status,
-        cents=max(0, values["total_amount"]),
+        cents=max(0, int(values["total_amount"])),
         currency=values["currency"],
         title=_title(lines, product, values),
         paid_at=paid_at if status == "paid" else None,
@@ -172,7 +173,7 @@ def _kind(reason: str, metadata: Values) -> PaymentKind:
         return "plan"
     if reason != "purchase":
         return "other"
-    return "deposit" if metadata.get(KIND) == "deposit" else "top_up"
+    return _KINDS.get(metadata.get(KIND), "top_up")
 
 
 def _lines(order: Values, product: Product, offers: Offers) -> list[Line]:

@@ -12,6 +12,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ API = "https://api.polar.sh"
 VERSION = "2026-10"
 PAGE_ROWS = 100
 MAX_PAGES = 1_000
-MAX_ID_CHARACTERS = 200  # of a webhook
+MAX_ID_CHARACTERS = 200  # of a webhook, and of what it calls its kind
 _SERVER_ERRORS_FROM = 500
 _DECLINED, _MISSING, _TOO_MANY = 402, 404, 429
 
@@ -40,10 +41,11 @@ class MissingError(PaymentRefusedError):
 
 @dataclass(frozen=True)
 class Signed:
-    """A webhook that Polar signed."""
+    """A webhook that Polar signed; `at` is when it happened, in seconds since 1970 UTC."""
 
     id: str
     values: Values
+    at: float
 
 
 class PolarWire:
@@ -117,9 +119,15 @@ def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -
         event = json.loads(body)
     except ValueError as error:
         raise WebhookRefusedError("the body is no JSON") from error
-    if not isinstance(event, dict) or not isinstance(event.get("data"), dict) or not event.get("type"):
+    if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
         raise WebhookRefusedError("the body is no event")
-    return Signed(name, event)
+    kind, stamp = event.get("type"), event.get("timestamp")
+    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID_CHARACTERS or not isinstance(stamp, str):
+        raise WebhookRefusedError("the body is no event")
+    try:
+        return Signed(name, event, datetime.fromisoformat(stamp).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise WebhookRefusedError("the body is no event") from error
 
 
 def signing_keys(secret: str) -> Iterator[bytes]:

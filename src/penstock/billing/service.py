@@ -4,8 +4,9 @@ The provider is asked between transactions. What it answers goes the same way as
 cancelled shows it at once, and the webhook that follows changes nothing.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -99,7 +100,7 @@ class Billing:
                 actions=[Action("upgrade", "Change your plan", "/account")],
             )
         customer = await self._customer(buyer)
-        request = f"checkout-{buyer.account_id}-{key or new_id('key')}"
+        request = _request(f"checkout-{buyer.account_id}", key, purchase)
         return await self._asked(payments.checkout(customer, buyer, purchase, back, request))
 
     async def portal(self, account_id: str, back: Returns) -> str:
@@ -124,12 +125,13 @@ class Billing:
         """
         held, purchase, at_once = await self.plan_change(account_id, plan, interval)
         payments = self._provider()
-        name = f"change-{held.subscription.fact.id}-{key or new_id('key')}"
+        name = _request(f"change-{held.subscription.fact.id}", key, purchase)
         fact = held.subscription.fact
         if at_once and held.next_plan is not None:
             # A cheaper plan was to follow. Without this, the difference would be counted from that one and paid twice.
             kept = prices.plan_purchase(self._product(), held.plan, fact.interval)
             await self._asked(payments.change(fact, kept, at_once=False, key=f"{name}-back"))
+            fact = replace(fact, plan=held.plan)
         facts = await self._asked(payments.change(fact, purchase, at_once=at_once, key=name))
         return await self._taken(account_id, facts)
 
@@ -158,7 +160,7 @@ class Billing:
     async def cancel(self, account_id: str, key: str | None) -> Standing:
         """Let somebody's plan end with its period. Errors: `wrong_state` without one; `unavailable`."""
         held = await self._held(account_id)
-        request = f"cancel-{held.subscription.fact.id}-{key or new_id('key')}"
+        request = _request(f"cancel-{held.subscription.fact.id}", key)
         facts = await self._asked(self._provider().cancel(held.subscription.fact, request))
         return await self._taken(account_id, facts)
 
@@ -167,7 +169,7 @@ class Billing:
         held = await self._held(account_id)
         if held.subscription.fact.cancel_at is None:
             raise Problem("wrong_state", "Your plan goes on already.")
-        request = f"resume-{held.subscription.fact.id}-{key or new_id('key')}"
+        request = _request(f"resume-{held.subscription.fact.id}", key)
         facts = await self._asked(self._provider().resume(held.subscription.fact, request))
         return await self._taken(account_id, facts)
 
@@ -251,6 +253,16 @@ class Billing:
             log.error("payments.failed", kind=type(error).__name__, error=str(error))
             detail = "Our payment service is not answering as it should. Nothing was charged; please try again soon."
             raise Problem("unavailable", detail, actions=[Action("wait", "Try again")]) from error
+
+
+def _request(what: str, key: str | None, purchase: Purchase | None = None) -> str:
+    """Return what names a request at the provider: the same for the same key of the customer's and the same purchase.
+
+    A digest, since a provider takes fewer characters than we do; another purchase under the same key is another one.
+    """
+    if key is None:
+        return f"{what}-{new_id('key')}"
+    return f"{what}-{hashlib.sha256(f'{key} {purchase}'.encode()).hexdigest()}"
 
 
 def _customer(tx: Transaction, provider: str, account_id: str) -> str | None:

@@ -7,6 +7,7 @@ subscribed before keeps the old one.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -23,7 +24,7 @@ from penstock.billing.payments import (
     SubscriptionFact,
 )
 from penstock.billing.stripe_wire import StripeWire, verified
-from penstock.billing.wire import Answer
+from penstock.billing.wire import Answer, reading
 from penstock.kit.ids import new_id
 from penstock.product.schema import Product
 
@@ -121,9 +122,11 @@ class Stripe:
 
     async def read_webhook(self, headers: Mapping[str, str], body: bytes, now: float) -> Event:
         """See `Payments.read_webhook`."""
-        event = verified(headers, body, self._secret, now)
-        at, kind = float(event["created"]), str(event["type"])
-        return Event(event["id"], kind, at, stripe_facts.facts(kind, event["data"]["object"], at, self._product()))
+        signed = verified(headers, body, self._secret, now)
+        event = Event(signed["id"], signed["type"], float(signed["created"]))
+        with reading(event):
+            found = stripe_facts.facts(event.type, signed["data"]["object"], event.at, self._product())
+        return replace(event, facts=found)
 
     async def history(self, since: float) -> AsyncIterator[Fact]:
         """See `Payments.history`. Subscriptions are listed whatever their age: an old one may have ended just now."""

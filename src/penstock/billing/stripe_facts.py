@@ -94,7 +94,7 @@ def of_invoice(values: Values, at: float, product: Product) -> Iterator[Fact]:
         account_id=metadata.get(ACCOUNT),
         kind=kind,
         status=_invoice_status(values),
-        cents=values["amount_paid"] if values.get("status") == "paid" else values["amount_due"],
+        cents=int(values["amount_paid"] if values.get("status") == "paid" else values["amount_due"]),
         currency=values["currency"],
         title=_title(lines, product, values),
         paid_at=at if paid_at is None and values.get("status") == "paid" else paid_at,
@@ -129,7 +129,7 @@ def of_session(values: Values, at: float, product: Product) -> Iterator[Fact]:
         account_id=metadata.get(ACCOUNT),
         kind=kind,
         status="paid" if paid else "open",
-        cents=values["amount_total"],
+        cents=int(values["amount_total"]),
         currency=values["currency"],
         title=metadata.get(TITLE) or "Credits",
         paid_at=at if paid else None,
@@ -143,7 +143,7 @@ def of_refund(values: Values, at: float, _: Product) -> Iterator[Fact]:
     reference = values.get("payment_intent") or values.get("charge")
     if reference:
         counts = values.get("status") not in _VOID_REFUNDS
-        yield ReversalFact(values["id"], at, _id(reference), "refund", values["amount"], counts)
+        yield ReversalFact(values["id"], at, _id(reference), "refund", int(values["amount"]), counts)
 
 
 def of_dispute(values: Values, at: float, _: Product) -> Iterator[Fact]:
@@ -151,7 +151,7 @@ def of_dispute(values: Values, at: float, _: Product) -> Iterator[Fact]:
     reference = values.get("payment_intent") or values.get("charge")
     if reference:
         counts = values.get("status") not in _DISPUTES_WITHOUT_LOSS
-        yield ReversalFact(values["id"], at, _id(reference), "dispute", values["amount"], counts)
+        yield ReversalFact(values["id"], at, _id(reference), "dispute", int(values["amount"]), counts)
 
 
 def _failed_session(values: Values, at: float, product: Product) -> Iterator[Fact]:

@@ -22,6 +22,8 @@ VERSION = "2026-10-28.endive"
 TRIES = 2  # of one call under one idempotency key
 PAGE_ROWS = 100
 MAX_PAGES = 1_000
+MAX_NAME = 200  # characters of an event's id or type
+MAX_TIME_DIGITS = 20
 SIGNATURE = "stripe-signature"
 _SERVER_ERRORS_FROM = 500
 _WAIT = frozenset({409, 429})  # the same request is under way, or there are too many
@@ -114,15 +116,22 @@ def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -
         event = json.loads(body)
     except ValueError as error:
         raise WebhookRefusedError("the body is no JSON") from error
-    if not isinstance(event, dict) or event.get("object") != "event":
+    if not isinstance(event, dict) or not _is_event(event):
         raise WebhookRefusedError("the body is no event")
     return event
+
+
+def _is_event(values: Values) -> bool:
+    named = all(isinstance(values.get(key), str) and 0 < len(values[key]) <= MAX_NAME for key in ("id", "type"))
+    data = values.get("data")
+    about = isinstance(data, dict) and isinstance(data.get("object"), dict)
+    return values.get("object") == "event" and named and about and type(values.get("created")) is int
 
 
 def _signatures(header: str) -> tuple[int, list[str]]:
     pairs = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in pairs if name == "t"]
-    if len(times) != 1 or not times[0].isascii() or not times[0].isdecimal():
+    if len(times) != 1 or not times[0].isascii() or not times[0].isdecimal() or len(times[0]) > MAX_TIME_DIGITS:
         raise WebhookRefusedError("there is no signature of Stripe's")
     return int(times[0]), [value for name, _, value in pairs if name == "v1"]
 

@@ -13,7 +13,7 @@ import structlog
 from penstock.billing import queries
 from penstock.billing.apply import SetPlan
 from penstock.billing.donations import follow, forget_clicks
-from penstock.billing.payments import Event, Fact, Payments
+from penstock.billing.payments import Event, Fact, Payments, WebhookUnreadableError
 from penstock.billing.record import record
 from penstock.kit.clock import Clock
 from penstock.kit.database import Database, Transaction
@@ -41,8 +41,13 @@ class Intake:
 
         Errors: WebhookRefusedError for one that must not be believed; anything else: it must come again.
         """
-        event = await provider.read_webhook(headers, body, self._clock.now())
         text = body.decode("utf-8", "replace")[:MAX_STORED_CHARACTERS].replace("\x00", "")
+        try:
+            event = await provider.read_webhook(headers, body, self._clock.now())
+        except WebhookUnreadableError as error:
+            log.error("webhook.unreadable", provider=provider.name, exc_info=error)
+            await self._database.write(_note_failed, provider.name, error.event, text)
+            raise
         try:
             fresh = await self._database.write(self.apply_event, provider.name, event, text)
         except Exception:

@@ -1,9 +1,11 @@
 """What the wires to payment providers share: what an answer is, and how old a signature may be."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.billing.payments import WebhookRefusedError
+from penstock.billing.payments import Event, WebhookRefusedError, WebhookUnreadableError
 
 TIMEOUT_S = 20.0
 TOLERANCE_S = 300.0  # between a webhook's signature and now
@@ -31,3 +33,12 @@ def refuse_unless_now(signed_at: float, now: float) -> None:
         raise WebhookRefusedError("the signature is too old")
     if signed_at > now + SKEW_S:
         raise WebhookRefusedError("the signature is from the future")
+
+
+@contextmanager
+def reading(event: Event) -> Iterator[None]:
+    """Say of what is wrong with the form of an event's object which event it was. Errors: WebhookUnreadableError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise WebhookUnreadableError(event, error) from error

@@ -13,7 +13,7 @@ from typing import Annotated, Concatenate, ParamSpec, TypeVar
 import typer
 from rich.text import Text
 
-from penstock.accounts import allowances, emails, people, sessions
+from penstock.accounts import allowances, api_keys, emails, people, sessions
 from penstock.accounts import passwords as password_rules
 from penstock.accounts.passwords import Passwords
 from penstock.app import migrate
@@ -64,7 +64,7 @@ def create_admin(
     ask: Annotated[bool, typer.Option("--ask", help="Ask for a password instead of making one.")] = False,
     data: DataDir = None,
 ) -> None:
-    """Make an administrator, also of an account that is there: its password is replaced and its sessions end."""
+    """Make an administrator, also of an account that is there: with a new password and no old session or API key."""
     address = emails.normalise(email)
     password = _asked_password() if ask else secrets.token_urlsafe(PASSWORD_BYTES)
     password_rules.accept(password, address)
@@ -167,6 +167,7 @@ def _make_admin(tx: Transaction, email: str, password_hash: str, given: Product 
     if known is not None:
         people.set_password(tx, known.id, password_hash)
         sessions.end_all(tx, known.id)
+        api_keys.revoke_all(tx, known.id)  # whoever opened the account may be somebody else
         people.set_role(tx, known.id, "admin")
         audit.write(tx, Actor.of_machine(), "account.admin", known.id)
         return
@@ -192,6 +193,10 @@ def _change_limits(tx: Transaction, email: str, changes: dict[str, int | None]) 
 def _grant(tx: Transaction, email: str, given: Grant) -> tuple[bool, statement.Balance]:
     account_id = _account(tx, email)
     fresh = ledger.grant(tx, account_id, given)
+    if not fresh and statement.granted(tx, given.source_key) != (account_id, given.amount, given.reason):
+        raise Problem(
+            "idempotency_mismatch", "This key was used for another grant before. Use a new one for a new grant."
+        )
     if fresh:
         details = {"credits": given.amount, "source": given.source_key}
         audit.write(tx, Actor.of_machine(), "credits.granted", account_id, reason=given.reason, details=details)

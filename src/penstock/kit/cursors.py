@@ -38,5 +38,5 @@ def _fits(value: Any, kind: type) -> bool:
     if type(value) is not kind:
         return False
     if isinstance(value, str):
-        return value.isascii()
+        return value.isascii() and value.isprintable()
     return not isinstance(value, int) or abs(value) < 2**63

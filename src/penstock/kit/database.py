@@ -43,6 +43,10 @@ class DatabaseUnavailableError(Exception):
     """The database refused or lost a whole transaction: full disk, lost connection, locked for too long."""
 
 
+class TextRefusedError(Exception):
+    """A text has a character that the database can neither keep nor look for: a zero, on PostgreSQL."""
+
+
 class Transaction(ABC):
     """An open transaction: what a unit of work speaks with. One implementation for each database.
 

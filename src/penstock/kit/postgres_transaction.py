@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import asyncpg
 from sqlalchemy.util.concurrency import await_
 
-from penstock.kit.database import Dialect, Row, Transaction
+from penstock.kit.database import Dialect, Row, TextRefusedError, Transaction
 from penstock.kit.statements import MAX_STATEMENTS, numbered
 
 # A transaction that ends gives these locks back by itself. Two names with one number only wait for each other.
@@ -115,9 +115,14 @@ def lock_number(name: str) -> int:
 
 
 def _answer(asked: Awaitable[Any]) -> Any:
-    """Wait for the server, which is all that can fail in this way. Errors: ConnectionLostError; asyncpg's own."""
+    """Wait for the server, which is all that can fail in this way.
+
+    Errors: ConnectionLostError, TextRefusedError; asyncpg's own.
+    """
     try:
         return await_(asked)
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise TextRefusedError(str(error)) from error
     except (OSError, TimeoutError) as error:
         raise ConnectionLostError(str(error) or "no answer in time") from error
 

@@ -128,12 +128,15 @@ async def test_an_administrator_is_made_or_promoted(shop: Stage, program: httpx2
     assert (made.email, made.role) == ("boss@example.org", "admin")
     assert shop.created == [(made.id, "free")]
     body = await shop.signed_up()
+    wanted = {"name": "Batch", "scopes": ["read", "write"]}
+    key = (await program.post("/api/v1/me/keys", json=wanted, headers=bearer(body["access_token"]))).json()["key"]
 
     promoted = await shop.database.write(shop.accounts.create_admin, EMAIL, "another long password")
 
     assert (promoted.id, promoted.role) == (body["account"]["id"], "admin")
-    old = await program.get("/things", headers=bearer(body["access_token"]))
-    assert problem_of(old) == (401, "unauthenticated")
+    for credential in (body["access_token"], key):
+        old = await program.get("/things", headers=bearer(credential))
+        assert problem_of(old) == (401, "unauthenticated")
     login = {"email": EMAIL, "password": "another long password"}
     answer = await program.post("/api/v1/auth/login", json=login)
     assert answer.json()["account"]["role"] == "admin"
