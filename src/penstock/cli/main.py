@@ -22,6 +22,7 @@ from penstock.cli import (
     worker_commands,
 )
 from penstock.cli.output import say_problem
+from penstock.kit.database import DatabaseUnavailableError
 from penstock.kit.errors import Problem
 from penstock.product.mistakes import ProductFileError
 from penstock.product.settings import SettingsError
@@ -52,6 +53,9 @@ class Commands(TyperGroup):
         except Problem as problem:
             say_problem("\n".join([problem.detail, *(action.label for action in problem.actions)]))
             raise typer.Exit(FAILED) from problem
+        except DatabaseUnavailableError as error:
+            say_problem(f"The database can't be used: {error}.")
+            raise typer.Exit(FAILED) from error
 
 
 def _show_version(asked: bool) -> None:
