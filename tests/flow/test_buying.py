@@ -239,6 +239,7 @@ async def test_a_second_plan_is_not_sold(sale: Market) -> None:
         ({"amount": "5.001"}, "amount"),
         ({"amount": "-5"}, "amount"),
         ({"plan": "small", "interval": "week"}, "interval"),
+        ({"plan": "small", "topup": "few", "amount": "5.00"}, "topup"),
     ],
 )
 async def test_what_is_not_on_offer_is_not_sold(sale: Market, wanted: dict[str, Any], field: str) -> None:

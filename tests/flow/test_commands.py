@@ -129,13 +129,6 @@ def test_a_worker_works_beside_a_server(tmp_path: Path) -> None:
     assert "No worker runs" in gone.stdout, "who ends takes its row away"
 
 
-def test_workers_of_a_product_that_was_never_started(tmp_path: Path) -> None:
-    result = typed("workers", "--data", str(tmp_path))
-
-    assert result.exit_code == 1
-    assert "Start `penstock serve` first" in result.stderr
-
-
 def test_serve_refuses_a_wrong_product_file(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('name = "wrong"\nnonsense = 1\n')
@@ -244,3 +237,28 @@ def test_an_unexplained_credit_is_found(tmp_path: Path) -> None:
 
     assert checked.exit_code == 1
     assert "wallet differs" in checked.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("credits", "check"),
+        ("credits", "show", "ann@example.org"),
+        ("credits", "grant", "ann@example.org", "5", "--reason", "Sorry"),
+        ("admin", "limits", "ann@example.org"),
+        ("billing", "donations", str(EXAMPLE)),
+        ("billing", "reconcile", str(EXAMPLE)),
+        ("jobs", "show", "job_1"),
+        ("workers",),
+    ],
+    ids=" ".join,
+)
+def test_in_the_wrong_folder_nothing_is_made_and_nothing_is_called_well(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "not-here"
+    told = typed(*command, "--data", str(folder))
+
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert f"There is no database of Penstock at {DataFolder(folder).database}." in " ".join(told.stderr.split())
+    assert not folder.exists()

@@ -42,6 +42,7 @@ from penstock.product.schema import Product
 DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS = 20, 100
 MAX_KEY_CHARACTERS = 200
 _NEWEST = (1e18, "")
+PURCHASES = ("plan", "topup", "amount", "donation")  # what a checkout can be for: one of them
 
 router = APIRouter(tags=["billing"])
 
@@ -199,6 +200,9 @@ def _buyer(caller: Caller) -> Buyer:
 
 
 def _purchase(product: Product, body: CheckoutRequest) -> Purchase:
+    if len(named := [name for name in PURCHASES if getattr(body, name) is not None]) > 1:  # never guess what is bought
+        message = f"Pay for one thing at a time: {' or '.join(named)}."
+        raise Problem("invalid_input", message, errors=[FieldError(named[1], message)])
     if body.plan is not None:
         return prices.plan_purchase(product, body.plan, body.interval)
     if body.topup is not None:

@@ -21,6 +21,7 @@ from penstock.app.admin_credits import MAX_GRANT_CREDITS
 from penstock.app.databases import open_database, place_of
 from penstock.app.folder import DataFolder
 from penstock.billing import plans
+from penstock.cli.database import folder_of_database
 from penstock.cli.output import results, say_problem
 from penstock.cli.serve_commands import DataDir, settings_for
 from penstock.kit.clock import rfc3339
@@ -70,7 +71,7 @@ def create_admin(
     password_rules.accept(password, address)
     _, environment = settings_for(data=data)
     product = None if file is None else load_product(file, environment).product
-    _in_database(data, _make_admin, address, Passwords().hash_now(password), product)
+    _in_new_database(data, _make_admin, address, Passwords().hash_now(password), product)
     told = Text.assemble((address, "bold"), " is an administrator now")
     results().print(told if ask else Text.assemble(told, ", with the password ", (password, "bold"), "."))
 
@@ -141,16 +142,9 @@ def _asked_password() -> str:
 def _in_database(
     data: Path | None, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Run a unit of work in the data folder's database. Errors: Problem if there is none, or of another shape."""
+    """Run a unit of work in the database that is there. Errors: Problem if there is none, or of another shape."""
     settings, _ = settings_for(data=data)
-    folder = DataFolder(settings.data_dir)
-    folder.make()
-    place = place_of(settings, folder)
-    migrate.refuse_newer(found := migrate.revision_of(place))
-    if found is None:
-        migrate.migrate(place)
-    elif found != migrate.newest():
-        raise Problem("unavailable", f"The database has the shape {found}. Run penstock migrate first.")
+    folder = folder_of_database(settings)
 
     async def run() -> T:
         database = await open_database(settings, folder)
@@ -160,6 +154,19 @@ def _in_database(
             await database.close()
 
     return asyncio.run(run())
+
+
+def _in_new_database(
+    data: Path | None, unit: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Do the same before the first start, too: the database is made where there is none."""
+    settings, _ = settings_for(data=data)
+    folder = DataFolder(settings.data_dir)
+    folder.make()
+    place = place_of(settings, folder)
+    if migrate.revision_of(place) is None:
+        migrate.migrate(place)
+    return _in_database(data, unit, *args, **kwargs)
 
 
 def _make_admin(tx: Transaction, email: str, password_hash: str, given: Product | None) -> None:

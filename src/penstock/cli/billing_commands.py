@@ -7,8 +7,7 @@ import typer
 from rich.text import Text
 
 from penstock.accounts import people
-from penstock.app import migrate
-from penstock.app.databases import open_database, place_of
+from penstock.app.databases import open_database
 from penstock.app.folder import DataFolder
 from penstock.billing import prices
 from penstock.billing.donations import Conversion, conversion
@@ -18,6 +17,7 @@ from penstock.billing.reconcile import DAYS, Report
 from penstock.billing.reconcile import reconcile as compare
 from penstock.billing.schedule import DAY_S
 from penstock.billing.webhooks import Intake
+from penstock.cli.database import folder_of_database
 from penstock.cli.output import results, say_problem
 from penstock.cli.serve_commands import DataDir, ProductFile, settings_for, settings_in
 from penstock.kit.clock import SystemClock
@@ -48,11 +48,9 @@ def reconcile(
     settings, environment = settings_for(data=data)
     loaded = load_product(file, environment)
     settings, product = settings_in(settings, loaded), loaded.product
-    place = place_of(settings, DataFolder(settings.data_dir))
-    if migrate.revision_of(place) != migrate.newest():
-        raise Problem("unavailable", "There is no database of this version here. Run penstock migrate first.")
+    folder = folder_of_database(settings)
     try:
-        report = asyncio.run(_reconcile(settings, product, environment, days))
+        report = asyncio.run(_reconcile(settings, folder, product, environment, days))
     except (PaymentRefusedError, PaymentUnavailableError) as error:
         raise Problem("unavailable", f"The payment provider can't be compared with: {error}.") from error
     _tell(report)
@@ -66,14 +64,14 @@ def donations(
     """Say how many people went to the page for donations, how many gave, and how much."""
     settings, environment = settings_for(data=data)
     settings = settings_in(settings, load_product(file, environment))
-    found = asyncio.run(_conversion(settings, days))
+    found = asyncio.run(_conversion(settings, folder_of_database(settings), days))
     share = f" ({found.gave / found.looked:.0%})" if found.looked else ""
     told = f"In {days} days {found.looked} people looked and {found.gave} gave{share}: "
     results().print(Text(f"{told}{found.donations} donations, ${prices.dollars(found.cents)}."))
 
 
-async def _conversion(settings: Settings, days: int) -> Conversion:
-    database = await open_database(settings, DataFolder(settings.data_dir))
+async def _conversion(settings: Settings, folder: DataFolder, days: int) -> Conversion:
+    database = await open_database(settings, folder)
     try:
         return await database.read(conversion, SystemClock().now() - days * DAY_S)
     finally:
@@ -84,12 +82,14 @@ def _about() -> None:
     """Payments."""
 
 
-async def _reconcile(settings: Settings, product: Product, environment: dict[str, str], days: int) -> Report:
+async def _reconcile(
+    settings: Settings, folder: DataFolder, product: Product, environment: dict[str, str], days: int
+) -> Report:
     clock = SystemClock()
     payments = open_payments(lambda: product, environment, clock, test=False)
     if payments is None:
         raise Problem("unavailable", "No payment provider is set up: see [payments] in the product file.")
-    database = await open_database(settings, DataFolder(settings.data_dir))
+    database = await open_database(settings, folder)
     try:
         intake = Intake(database, clock, lambda: product, people.set_plan)
         return await compare(database, intake, payments, clock.now() - days * DAY_S)

@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from penstock.app import migrate
-from penstock.app.databases import open_database, place_of
-from penstock.app.folder import DataFolder
+from penstock.app.databases import open_database
 from penstock.app.job_operators import AttemptView, InspectedJob
+from penstock.cli.database import folder_of_database
 from penstock.cli.output import results
 from penstock.cli.serve_commands import DataDir, settings_for
 from penstock.jobs.inspect import Inspected, inspect
-from penstock.kit.errors import Problem
 from penstock.product.settings import Settings
 
 UNKNOWN = "unknown"
@@ -48,10 +46,7 @@ def _about() -> None:
 
 
 async def _look(settings: Settings, job_id: str) -> Inspected:
-    folder = DataFolder(settings.data_dir)
-    shape = await asyncio.to_thread(migrate.revision_of, place_of(settings, folder))
-    if shape != migrate.newest():
-        raise Problem("unavailable", "There is no database of this version here yet. Start `penstock serve` first.")
+    folder = await asyncio.to_thread(folder_of_database, settings)
     database = await open_database(settings, folder)
     try:
         return await database.read(inspect, job_id)

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from penstock.cli.named_product import NAMED_PRODUCT
 from penstock.cli.output import say_problem
+from penstock.kit.database import DatabaseUnavailableError
 from penstock.kit.errors import Problem
 from penstock.product.mistakes import ProductFileError
 from penstock.product.settings import SettingsError
@@ -47,6 +48,9 @@ class Commands(TyperGroup):
         except Problem as problem:
             say_problem("\n".join([problem.detail, *(action.label for action in problem.actions)]))
             raise typer.Exit(FAILED) from problem
+        except DatabaseUnavailableError as error:
+            say_problem(f"The database can't be used: {error}.")
+            raise typer.Exit(FAILED) from error
 
 
 def _show_version(asked: bool) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 import typer
 from rich.text import Text
 
-from penstock.app import migrate
-from penstock.app.databases import open_database, place_of
-from penstock.app.folder import DataFolder
+from penstock.app.databases import open_database
+from penstock.cli.database import folder_of_database
 from penstock.cli.output import results
 from penstock.cli.serve_commands import DataDir, settings_for
 from penstock.jobs import roster
 from penstock.jobs.roster import Entry
 from penstock.kit.clock import SystemClock, rfc3339
 from penstock.kit.durations import in_words
-from penstock.kit.errors import Problem
 from penstock.product.settings import Settings
 
 HEADINGS = ("name", "host", "pid", "state", "running", "started", "seen")
@@ -38,10 +36,7 @@ def workers(data: DataDir = None) -> None:
 
 
 async def _look(settings: Settings) -> list[Entry]:
-    folder = DataFolder(settings.data_dir)
-    shape = await asyncio.to_thread(migrate.revision_of, place_of(settings, folder))
-    if shape != migrate.newest():
-        raise Problem("unavailable", "There is no database of this version here yet. Start `penstock serve` first.")
+    folder = await asyncio.to_thread(folder_of_database, settings)
     database = await open_database(settings, folder)
     try:
         return await database.read(roster.everybody)

@@ -58,13 +58,11 @@ _UPLOAD_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-_FILE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/svg+xml", "application/pdf")
+_FILE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/svg+xml", "application/pdf", "video/mp4")
 _FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The bytes.",
-        "content": dict.fromkeys(
-            ("image/jpeg", "image/png", "image/webp", "image/svg+xml", "application/pdf"), _BINARY
-        ),
+        "content": dict.fromkeys(_FILE_TYPES, _BINARY),
     },
     206: {"description": "The part asked for by `Range`."},
     302: {"description": "Where files lie in object storage: an address that gives the bytes for some minutes."},

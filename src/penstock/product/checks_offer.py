@@ -57,7 +57,10 @@ def _plan(path: KeyPath, plan: dict[str, Any], *, first: bool) -> Iterator[Compl
     elif first and price is not None:
         reason = "the first plan is what new customers get, so it must be free"
         yield Complaint((*path, "price_usd_month"), reason, "Put a plan without price_usd_month before it.")
-    if plan.get("price_usd_year") is not None and price is None:
+    year = plan.get("price_usd_year")
+    if year in _FREE:
+        yield Complaint((*path, "price_usd_year"), "a year must cost something", "Leave it out to sell months only.")
+    elif year is not None and price is None:
         reason = "is the price of a year, and the month has none"
         yield Complaint((*path, "price_usd_year"), reason, "Write price_usd_month, too, or leave it out.")
     limits = plan.get("limits")

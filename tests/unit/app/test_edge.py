@@ -239,6 +239,7 @@ def test_a_field_is_named_as_it_is_written() -> None:
             {"type": "float_type", "loc": ("body", "options", "corners", 0, 1), "msg": ""},
             {"type": "greater_than_equal", "loc": ("query", "limit"), "msg": "", "ctx": {"ge": 1}},
             {"type": "json_invalid", "loc": ("body", 17), "msg": ""},
+            {"type": "decimal_max_places", "loc": ("body", "amount"), "msg": "", "ctx": {"decimal_places": 2}},
             {"type": "something_new", "loc": ("body", "a"), "msg": "Input should be nicer"},
             {"type": "something_new", "loc": ("body", "a"), "msg": "Input should be much nicer"},
         ]
@@ -249,6 +250,7 @@ def test_a_field_is_named_as_it_is_written() -> None:
         ("options.corners[0][1]", "This must be a number."),
         ("limit", "This must be 1 or more."),
         ("", "The body is not valid JSON."),
+        ("amount", "This can have 2 decimals at most."),
         ("a", "This should be nicer."),
     ]
 

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from penstock.cli import main
+from penstock.kit.database import DatabaseUnavailableError
 from penstock.kit.errors import Action, Problem
 from penstock.product.reference import json_schema, markdown
 from tests.unit.product.samples import SAMPLE, changed
@@ -147,6 +148,15 @@ def test_a_problem_becomes_plain_words_and_exit_code_1() -> None:
     app.command("rest")(lambda: None)
     result = RUNNER.invoke(app, ["work"])
     assert (result.exit_code, result.stderr) == (1, "You have 1 credit.\nBuy credits\n")
+
+
+def test_a_database_that_is_gone_is_told_without_a_traceback() -> None:
+    app = typer.Typer(cls=main.Commands)
+    app.command("work")(_raising(DatabaseUnavailableError("p.sqlite3: disk full (free some disk space)")))
+    app.command("rest")(lambda: None)
+    result = RUNNER.invoke(app, ["work"])
+    told = "The database can't be used: p.sqlite3: disk full (free some disk space).\n"
+    assert (result.exit_code, result.stderr) == (1, told)
 
 
 def test_the_installed_command_runs(tmp_path: Path) -> None:
