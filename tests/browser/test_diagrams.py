@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -17,6 +18,25 @@ HOSTILE = (
     "<script>parent.reached=1</script> -> \"] click n1 call alert(1): <img src=x onerror='parent.reached=1'>\n"
     '"] click n1 call alert(1) -> end: javascript:alert(1)'
 )
+
+# What a model may be talked into: each draws, and names something that lies elsewhere.
+ELSEWHERE = (
+    "sequenceDiagram\n rect url(https://elsewhere.example/a.svg#a)\n A->>A: hello\n end",
+    "stateDiagram-v2\n a-->b\n classDef x fill:url(https://elsewhere.example/b.svg#b)\n class a x",
+    "classDiagram\n class a\n style a fill:url(https://elsewhere.example/c.svg#c)",
+    "classDiagram\n class a\n style a fill:u\\\\72l(https://elsewhere.example/d.svg#d)",
+)
+DRAW = """mermaid => new Promise(told => {
+  const frame = document.createElement("iframe");
+  frame.src = "/diagram.html";
+  frame.sandbox = "allow-scripts";
+  addEventListener("message", ({ data, source }) => {
+    if (source !== frame.contentWindow) return;
+    if (data.type === "ready") source.postMessage({ type: "draw", mermaid, dark: false }, "*");
+    else told(data);
+  });
+  document.body.append(frame);
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +138,28 @@ def test_the_frame_can_reach_neither_the_interface_nor_the_page(visit: Visit, dr
     assert inside.evaluate(asked) == "refused"
     assert inside.evaluate("(() => { try { return parent.document.title } catch { return 'refused' } })()") == "refused"
     assert inside.evaluate("(() => { try { return document.cookie } catch { return 'refused' } })()") == "refused"
+
+
+def test_a_saved_drawing_loads_nothing_from_elsewhere(visit: Visit, drawing: Served, tmp_path: Path) -> None:
+    visitor = visit(to=drawing)
+    visitor.expects("Content Security Policy")  # while Mermaid draws in the frame, the frame's own policy refuses
+    visitor.expects("policy: ")
+    visitor.expects("left the site: file:")
+    visitor.open()
+    asked: list[str] = []
+    for number, text in enumerate(("flowchart TD\n a-->b", *ELSEWHERE)):
+        told = visitor.page.evaluate(DRAW, text)
+        assert told["type"] == "drawn", told
+        saved = tmp_path / f"{number}.svg"
+        saved.write_text(told["svg"], "utf-8")
+        opened = visitor.page.context.new_page()
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto(saved.as_uri())
+        opened.wait_for_load_state("networkidle")
+        opened.close()
+        assert "elsewhere.example" not in told["svg"]
+        assert ("marker-end" in told["svg"], "{" in told["svg"]) == (number in {0, 1, 2}, True), "the rest is as it was"
+    assert [url for url in asked if not url.startswith("file:")] == []
 
 
 def test_plans_without_credits_speak_of_none(visit: Visit, drawing: Served) -> None:

@@ -8,6 +8,7 @@ The container is a process of its own and takes some time to start, so the tests
 import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from penstock.media.finish_video import VideoDress, finish_video
 from penstock.providers import http
 from penstock.providers.seam import Attempt, Finished, Provider, ProviderError, Request, Running, Submitted
 from tests.support import s3
 from tests.support.runpod_container import Container, need_environment, write_tiny_model
 from tests.support.vendors import runpod
+from tests.support.vendors.case import Case
 from tests.support.vendors.drawn import landscape
 from tests.support.vendors.runpod_control import ControlPlane, Order
 
@@ -95,28 +98,21 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bucket(s3_server: s3.Server) -> s3.TestBucket:
     need_environment()
-    folder = tmp_path_factory.mktemp("model")
-    write_tiny_model(KIND, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bucket(tiny_model: Path, s3_server: s3.Server) -> s3.TestBucket:
     return s3.new_bucket(s3_server)
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(
-    tiny_model: Path, bucket: s3.TestBucket, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    folder = tmp_path_factory.mktemp("containers")
+@asynccontextmanager
+async def staged(kind: str, bucket: s3.TestBucket, folder: Path, case: Case, **changes: Any) -> AsyncIterator[Stage]:
+    """Yield a stage for a tiny model of a kind; `changes` are of the adapter's settings."""
+    model = folder / "model"
+    await asyncio.to_thread(write_tiny_model, kind, model)
     hold = folder / "hold"
     hold.touch()
     settings = {
-        "MODEL_KIND": KIND,
-        "MODEL": str(tiny_model),
+        "MODEL_KIND": kind,
+        "MODEL": str(model),
         "HOLD": str(hold),
         "MAX_ANSWER_BYTES": str(MAX_ANSWER_BYTES),
         "BUCKET_ENDPOINT_URL": bucket.server.url,
@@ -125,7 +121,7 @@ async def stage(
         "BUCKET_NAME": bucket.name,
     }
     async with ControlPlane() as plane:
-        provider = runpod.CASE.provider(plane.url, names={"photo": "images[]"})
+        provider = case.provider(plane.url, **changes)
         made = Stage(plane, provider, folder, settings, hold, bucket)
         try:
             yield made
@@ -133,6 +129,13 @@ async def stage(
             for container in made.started:
                 container.kill()
             await provider.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage(bucket: s3.TestBucket, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    folder = tmp_path_factory.mktemp("containers")
+    async with staged(KIND, bucket, folder, runpod.CASE, names={"photo": "images[]"}) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -236,3 +239,25 @@ async def test_a_container_that_is_killed_may_cost_its_job(stage: Stage, tmp_pat
     await stage.plane.lose(container.name, again=False)
     error = await stage.failure(order, request)
     assert (error.kind, error.final) == ("transient", True)
+
+
+async def test_a_film_is_made_and_stands_up_to_our_own_checks(bucket: s3.TestBucket, tmp_path: Path) -> None:
+    wanted = {"seconds": 1, "size": "128x128", "steps": 2, "seed": SEED}
+    request = Request("job_1", "text_to_video", {}, {"what": "a kite"}, wanted, "a kite", tmp_path)
+    async with staged("wan-text-to-video", bucket, tmp_path, runpod.VIDEO) as stage:
+        container = await stage.ready()
+        answer = await stage.provider.submit(request, Attempt(1, "key", PATIENCE_S))
+        assert isinstance(answer, Submitted)
+        order = stage.plane.orders_by_id[answer.reference]
+        (output,) = (await stage.ended(order, request)).outputs
+    assert container.steps == ["a kite 1/2", "a kite 2/2"]
+    said = order.said["output"]
+    assert (said["num_frames"], said["fps"], said["media_type"]) == (17, 16, "video/mp4")
+    assert said["video_url"].startswith(f"{bucket.server.url}/{bucket.name}/{order.id}/video.mp4?")
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    full, poster, _ = finish_video(output.path, kept, VideoDress(asked_s=1.0))
+    assert (full.media_type, full.width, full.height) == ("video/mp4", 128, 128)
+    assert full.duration_s == pytest.approx(17 / 16, abs=0.01)
+    assert (poster.width, poster.height) == (128, 128)

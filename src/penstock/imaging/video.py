@@ -178,6 +178,8 @@ def _opened(path: Path) -> "Iterator[tuple[InputContainer, VideoStream]]":
             if len(container.streams.video) != 1:
                 raise BadVideo(f"it has {len(container.streams.video)} videos in it, and must have one")
             stream = container.streams.video[0]
+            if cast(Any, stream.codec_context) is None:  # FFmpeg finds a video and knows nothing that decodes it
+                raise BadVideo("its codec is unknown")
             _check_size(stream.codec_context.width, stream.codec_context.height)
             stream.codec_context.options = {"err_detect": "explode"}  # conceal nothing
             stream.thread_count = max(1, cv2.getNumThreads())

@@ -76,7 +76,7 @@ def _kind(status: int, error: Mapping[str, Any]) -> FailureKind | None:
 
 def _answer(document: Mapping[str, Any]) -> str:
     """Return what the model wrote. Errors: ProviderError for a refusal, or a text that was cut off."""
-    reason = document.get("stop_reason")
+    reason = text(document.get("stop_reason"))
     if reason == "refusal":
         raise ProviderError("refused", f"refused: {table(document.get('stop_details')).get('category')}")
     if reason in {"max_tokens", "model_context_window_exceeded"}:

@@ -10,7 +10,6 @@ the request was written it would look just the same; so orders don't reuse any.
 """
 
 import ipaddress
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from penstock.providers import documents
 from penstock.providers.seam import FailureKind, ProviderError
 
 CONNECT_S, WRITE_S, LOOK_S, FETCH_S, UPLOAD_S = 10.0, 60.0, 30.0, 120.0, 120.0
@@ -51,13 +51,10 @@ class Reply:
 
     def document(self) -> dict[str, Any] | None:
         """Return the JSON object of the answer (that of a list of one, too); None where there is none."""
-        try:
-            read = json.loads(self.content)
-        except (ValueError, RecursionError):
-            return None
-        if isinstance(read, list) and len(read) == 1:
-            read = read[0]
-        return read if isinstance(read, dict) else None
+        found = documents.read(self.content)
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        return found if isinstance(found, dict) else None
 
     def said(self) -> str:
         """Return the beginning of the content on one line, for operators."""
@@ -65,8 +62,8 @@ class Reply:
 
 
 def shortened(text: str) -> str:
-    """Return a text on one line and not too long."""
-    line = " ".join(text.split())
+    """Return a text on one line, not too long, and as it can be kept."""
+    line = documents.fit(" ".join(text.split()))
     return line if len(line) <= MAX_SHOWN_CHARACTERS else f"{line[:MAX_SHOWN_CHARACTERS]}…"
 
 
@@ -130,6 +127,8 @@ class VendorClient:
 
         Errors: ProviderError; `lost` if it may work later: with `unknown`, nobody pays for the work again to get it.
         """
+        if not _is_address(url):
+            raise ProviderError("broken", f"the result lies at what is no address: {shortened(url)!r}")
         own = self._is_own(url)
         if not own and not _is_public(url):
             raise ProviderError("broken", f"the result lies at an address that is not public: {_host_of(url)}")
@@ -195,6 +194,14 @@ class VendorClient:
 
 def _host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _is_address(url: str) -> bool:
+    """Return whether what a vendor names can be read as an address at all."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _is_public(url: str) -> bool:

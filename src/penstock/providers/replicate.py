@@ -60,7 +60,7 @@ class ReplicateProvider(Vendor):
         prediction = reply.document()
         if not reply.ok or prediction is None:
             raise self._lost(reply)
-        status = prediction.get("status")
+        status = text(prediction.get("status"))
         if status in {"starting", "processing"}:
             return Running("waiting for a machine" if status == "starting" else "working")
         seconds = table(prediction.get("metrics")).get("predict_time")

@@ -5,12 +5,11 @@ even while it runs, so that is set well beyond what the job may take.
 """
 
 import asyncio
-import json
 from typing import Any
 from urllib.parse import quote
 
 from penstock.product.adapters import FILMS
-from penstock.providers.documents import table, text
+from penstock.providers.documents import read, table, text
 from penstock.providers.http import Reply
 from penstock.providers.models import failed, file_in, form, nothing_in
 from penstock.providers.pictures import read_pictures, written
@@ -49,7 +48,7 @@ class RunPodProvider(Vendor):
         job = reply.document()
         if not reply.ok or job is None:
             raise self._lost(reply)
-        status = job.get("status")
+        status = text(job.get("status"))
         if status in _WAITING:
             return Running(*_progress(job))
         with self._bill(job).attached():
@@ -96,7 +95,7 @@ class RunPodProvider(Vendor):
         if named is not None:
             return named
         took = job.get("executionTime")
-        seconds = took / MS if isinstance(took, int | float) else None
+        seconds = took / MS if isinstance(took, int | float) and 0 <= took <= MAX_MS else None
         return timed_bill(self._settings, seconds, whole=False)
 
 
@@ -113,8 +112,5 @@ def _progress(job: dict[str, Any]) -> tuple[str, float | None]:
 def _words(job: dict[str, Any]) -> str:
     """Return what went wrong; an uncaught exception comes as JSON in a text."""
     said = text(job.get("error")) or text(table(job.get("output")).get("error"))
-    try:
-        raised = table(json.loads(said))
-    except ValueError:
-        return said
+    raised = table(read(said))
     return f"{raised.get('error_type')}: {raised.get('error_message')}" if raised else said

@@ -1,9 +1,8 @@
 """Texts that models write: what is left of an answer once fences and thoughts are gone, and whether it is a diagram."""
 
-import json
 import re
 
-from penstock.providers.documents import table
+from penstock.providers.documents import read, table
 from penstock.providers.seam import ProviderError, Request
 
 MAX_CHARACTERS = 100_000
@@ -16,7 +15,9 @@ DIAGRAM_SCHEMA = {
 """For models that can be held to a shape."""
 
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_FENCED = re.compile(r"```[ \t]*(?:mermaid)?[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+# Possessive, and each looked for once: whatever an answer is made of, reading it takes no longer than it is long.
+_FENCE = re.compile(r"```[ \t]*+(?:mermaid)?[ \t]*+\n", re.IGNORECASE)
+_FENCE_END = re.compile(r"\n[ \t]*+```")
 # How every kind of Mermaid diagram begins, after comments and front matter.
 _BEGINNINGS = re.compile(
     r"(?:flowchart|graph|sequenceDiagram|classDiagram|stateDiagram|erDiagram|journey|gantt|pie|quadrantChart|"
@@ -47,8 +48,7 @@ def diagram(said: str) -> str:
     Errors: ProviderError, `broken`, if there is none. Whether Mermaid can read it is for its parser to say.
     """
     said = _in_json(said) or said
-    fenced = _FENCED.search(said)
-    inner = (fenced[1] if fenced else said).strip()
+    inner = _in_fence(said).strip()
     if not _begins(inner) and (at := _LATER.search(inner)) is not None:
         inner = inner[at.start() :].strip()
     if not _begins(inner):
@@ -60,9 +60,13 @@ def _begins(text: str) -> bool:
     return bool(_BEGINNINGS.match(text, len(_PREAMBLE.match(text)[0])))  # type: ignore[index]  # matches anything
 
 
+def _in_fence(said: str) -> str:
+    """Return what stands in the first fence; everything where there is none, or where it has no end."""
+    begin = _FENCE.search(said)
+    end = None if begin is None else _FENCE_END.search(said, begin.end())
+    return said if begin is None or end is None else said[begin.end() : end.start()]
+
+
 def _in_json(said: str) -> str | None:
-    try:
-        found = table(json.loads(said)).get("mermaid")
-    except ValueError:
-        return None
+    found = table(read(said)).get("mermaid")
     return found if isinstance(found, str) else None

@@ -126,6 +126,9 @@ CASE = Case(
         "something else": ending(status="COMPLETED", output={"answer": 42}),
         "the worker's mistake": ending(status="FAILED", error="KeyError: 'prompt'"),
         "an inner address": ending(status="COMPLETED", output="http://169.254.169.254/latest/meta-data"),
+        "no address": ending(status="COMPLETED", output="https://[::1"),
+        "a port that is none": ending(status="COMPLETED", output="https://example.org:99999/a.png"),
+        "a time that is none": ending(status="COMPLETED", output={"answer": 42}, executionTime=10**400),
     },
     lost={
         "a result that vanished": ending(status="COMPLETED", output=None),

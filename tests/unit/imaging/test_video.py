@@ -141,6 +141,12 @@ def test_files_over_the_limit_are_not_opened(tmp_path: Path, monkeypatch: pytest
     assert refused(tmp_path, mp4(tmp_path)) == "it has more than 100 bytes"
 
 
+def test_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    known = mp4(tmp_path)
+    assert known.count(b"avc1") >= 1
+    assert "codec" in refused(tmp_path, known.replace(b"avc1", b"zzzz"))
+
+
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mp4"), "w") as target:
         sound = target.add_stream("aac", rate=48_000)

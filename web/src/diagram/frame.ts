@@ -38,13 +38,29 @@ function configure(dark: boolean): void {
   });
 }
 
-/** Leaves nothing in a drawing that does something: saved, it will be opened where no policy protects. */
+/** Whether a style loads something from elsewhere, or is written so that nobody can tell. */
+const loads = (style: string): boolean => /\\|\b(?:src|image|image-set|cross-fade)\(|url\((?!\s*["']?#)/i.test(style);
+
+/** Takes out of a sheet what loads something; of the rest, it keeps the rules that Mermaid writes. */
+function disarmSheet(sheet: Element): void {
+  const read = new CSSStyleSheet();
+  read.replaceSync(sheet.textContent ?? "");
+  const kept = [...read.cssRules].filter((rule) => rule instanceof CSSStyleRule || rule instanceof CSSKeyframesRule);
+  sheet.textContent = kept
+    .map((rule) => rule.cssText)
+    .filter((rule) => !loads(rule))
+    .join("");
+}
+
+/** Leaves nothing in a drawing that does or loads something: saved, it will be opened where no policy protects. */
 function disarm(svg: SVGElement): void {
-  for (const element of svg.querySelectorAll("script, foreignObject, iframe, image, use")) element.remove();
+  for (const element of svg.querySelectorAll("script, foreignObject, iframe, image, feImage, use")) element.remove();
   for (const link of svg.querySelectorAll("a")) link.replaceWith(...link.childNodes);
+  for (const sheet of svg.querySelectorAll("style")) disarmSheet(sheet);
   for (const element of [svg, ...svg.querySelectorAll("*")]) {
-    for (const { name } of [...element.attributes]) {
-      if (name.startsWith("on") || name.endsWith("href")) element.removeAttribute(name);
+    for (const { name, value } of [...element.attributes]) {
+      const words = name === "id" || name === "class" || name.startsWith("aria-") || name.startsWith("data-");
+      if (name.startsWith("on") || name.endsWith("href") || (!words && loads(value))) element.removeAttribute(name);
     }
   }
 }
