@@ -25,9 +25,10 @@ from starlette.routing import Route
 from tests.support.shop import selling
 
 from penstock.billing import stripe_facts
-from penstock.billing.payments import ReversalFact, WebhookRefusedError
+from penstock.billing.payments import ReversalFact
 from penstock.billing.stripe import Stripe
 from penstock.billing.stripe_wire import form, verified
+from penstock.kit.signed_webhooks import WebhookRefusedError
 
 SECRET = "whsec_second_opinion"
 LAUNCH = """

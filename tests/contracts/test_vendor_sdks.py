@@ -4,6 +4,7 @@ So the stand-ins are no fiction of ours: a client that its vendor wrote and know
 """
 
 import base64
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ from tests.support.vendors.openai import OpenAiStandIn
 from tests.support.vendors.replicate import ReplicateStandIn
 from tests.support.vendors.wire import KEY
 
+from penstock.kit.signed_webhooks import signed_id
 from penstock.providers.anthropic import VERSION
+from penstock.providers.seam import WebhookSigner
 
 # Clients warn of what is none of ours: deprecations in what they are built on.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -159,6 +162,23 @@ async def test_replicate_finds_the_same_prediction(tmp_path: Path) -> None:
         assert vendor.cancelled == [again.id]
         await client._async_client.aclose()  # it offers no way of its own
         await provider.close()
+
+
+async def test_replicates_own_library_agrees_on_signatures_of_webhooks(tmp_path: Path) -> None:
+    validate = pytest.importorskip("replicate.webhook").Webhooks.validate
+    secret = pytest.importorskip("replicate.webhook").WebhookSigningSecret(key=replicate.SIGNING_SECRET)
+    body, now = '{"id": "p1"}', time.time()
+    async with ReplicateStandIn() as vendor:
+        headers = vendor.signature(body.encode(), now)
+        provider = replicate.CASE.provider(vendor.url)
+        assert isinstance(provider, WebhookSigner)
+        read = [await provider.webhook_secret() for _ in range(2)]
+        await provider.close()
+        assert len(vendor.asked) == 1, "the secret is asked for once"
+
+    validate(headers=headers, body=body, secret=secret)
+    assert read == [secret.key] * 2
+    assert signed_id(headers, body.encode(), read[0], now, vendor="Replicate") == "msg_1"
 
 
 def _overloaded(vendor: OpenAiStandIn) -> None:

@@ -176,6 +176,7 @@ def test_every_operation_is_in_the_matrix_or_open_to_all() -> None:
     assert open_to_all == {
         "show_product", "show_health", "register", "login", "refresh", "logout", "list_plans", "list_topups",
         "send_content", "take_stripe_webhook", "take_polar_webhook",  # what comes is signed
+        "take_replicate_webhook", "take_runpod_webhook",  # and only a hint
         "begin_openid", "finish_openid",  # a browser's way to a provider and back
         "verify_address", "ask_reset", "reset_password",  # whoever has the letter may
         "list_letters",  # in development only

@@ -26,6 +26,7 @@ from penstock.billing import endpoints as billing
 from penstock.billing import money_endpoints as money
 from penstock.jobs import endpoints as jobs
 from penstock.jobs import live
+from penstock.jobs import webhook_endpoints as vendor_webhooks
 from penstock.ledger import endpoints as ledger
 from penstock.media import endpoints as media
 from penstock.notify import endpoints as notify
@@ -40,6 +41,7 @@ ROUTERS = (
     media.router,
     jobs.router,
     live.router,
+    vendor_webhooks.router,
     ledger.router,
     billing.router,
     money.router,

@@ -20,7 +20,8 @@ from penstock.observability import metrics
 
 API = "/api/"
 PREFIX = "/api/v1"
-_UPLOADS = re.compile(rf"{PREFIX}/uploads(/[^/]+/content)?")  # what takes pictures
+# What takes pictures, and what is sent results of any size but never reads them.
+_UNLIMITED = re.compile(rf"{PREFIX}/(uploads(/[^/]+/content)?|webhooks/runpod)")
 QUIET = frozenset({f"{PREFIX}/health", "/metrics"})  # asked all the time; logged only when something is wrong
 HSTS_S = 31_536_000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -121,7 +122,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http" or _UPLOADS.fullmatch(scope["path"]):
+        if scope["type"] != "http" or _UNLIMITED.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")

@@ -105,6 +105,8 @@ ERRORS: Mapping[str, tuple[str, ...]] = {
     "pay_test_checkout": ("not_found",),
     "take_stripe_webhook": ("not_found", "forbidden", "unavailable"),
     "take_polar_webhook": ("not_found", "forbidden", "unavailable"),
+    "take_runpod_webhook": (),
+    "take_replicate_webhook": ("not_found", "forbidden", "unavailable"),
 }
 PATH_PARAMETERS = {
     "account_id": "the id of an account",

@@ -38,6 +38,7 @@ from penstock.jobs.maintenance import Maintenance
 from penstock.jobs.reading import DiagramReader
 from penstock.jobs.stream import Streams
 from penstock.jobs.studio import PictureStudio
+from penstock.jobs.webhooks import base_for
 from penstock.jobs.worker import Worker
 from penstock.kit.children import Children
 from penstock.kit.clock import Clock, SystemClock
@@ -172,6 +173,7 @@ async def _built(
             studio=parts.studio or PictureStudio(pictures, DiagramReader(children)),
             providers=providers,
             folder=folder.work,
+            webhooks=base_for(settings.public_url),
         ),
         streams=Streams(),
         plan_credits=plan_credits,

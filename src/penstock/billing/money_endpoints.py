@@ -29,7 +29,6 @@ from penstock.billing.payments import (
     PlanPurchase,
     Purchase,
     Returns,
-    WebhookRefusedError,
     WebhookUnreadableError,
 )
 from penstock.billing.service import Billing
@@ -37,6 +36,7 @@ from penstock.billing.words import cancelled, change, kept, when_cancelled
 from penstock.kit.caller import Caller, RequiredCustomer
 from penstock.kit.cursors import MAX_CURSOR_CHARACTERS, read_cursor, write_cursor
 from penstock.kit.errors import FieldError, Problem
+from penstock.kit.signed_webhooks import WebhookRefusedError
 from penstock.product.schema import Product
 
 DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS = 20, 100

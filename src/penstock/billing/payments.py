@@ -11,7 +11,7 @@ Times are seconds since 1970 UTC, money is in cents of `currency`.
     PaymentRefusedError        the provider won't do it, or our request was wrong; `detail` is for operators
     PaymentDeclinedError       the customer's money did not come: another payment method may help
     PaymentUnavailableError    it did not answer, or not in a way that can be read: whether it acted is not known
-    WebhookRefusedError        a webhook that is not from the provider, or not from now
+    WebhookRefusedError        (`kit.signed_webhooks`) a webhook that is not from the provider, or not from now
     WebhookUnreadableError     one that is, whose object has another form than we know
 """
 
@@ -35,10 +35,6 @@ class PaymentDeclinedError(PaymentRefusedError):
 
 class PaymentUnavailableError(Exception):
     """The provider can't be reached, or what it answered can't be read."""
-
-
-class WebhookRefusedError(Exception):
-    """A webhook that must not be believed; says why, for operators."""
 
 
 @dataclass(frozen=True)

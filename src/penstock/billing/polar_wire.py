@@ -5,12 +5,8 @@ something looks, when an answer was lost, whether it has happened (`polar`). The
 Polar's own library in tests/contracts/test_polar_peer.py.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -22,15 +18,15 @@ from penstock.billing.payments import (
     PaymentDeclinedError,
     PaymentRefusedError,
     PaymentUnavailableError,
-    WebhookRefusedError,
 )
-from penstock.billing.wire import TIMEOUT_S, Answer, Values, refuse_unless_now
+from penstock.billing.wire import TIMEOUT_S, Answer, Values
+from penstock.kit.signed_webhooks import WebhookRefusedError, signed_id
 
 API = "https://api.polar.sh"
 VERSION = "2026-10"
 PAGE_ROWS = 100
 MAX_PAGES = 1_000
-MAX_ID_CHARACTERS = 200  # of a webhook, and of what it calls its kind
+MAX_KIND_CHARACTERS = 200  # of what a webhook is called
 _SERVER_ERRORS_FROM = 500
 _DECLINED, _MISSING, _TOO_MANY = 402, 404, 429
 
@@ -106,15 +102,7 @@ class PolarWire:
 
 def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> Signed:
     """Return the webhook that Polar signed just now. Errors: WebhookRefusedError."""
-    name, signed_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not name or len(name) > MAX_ID_CHARACTERS or not signed_at.isascii() or not signed_at.isdecimal():
-        raise WebhookRefusedError("there is no signature of Polar's")
-    content = f"{name}.{signed_at}.".encode() + body
-    expected = [base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()) for key in signing_keys(secret)]
-    given = [part[3:].encode() for part in headers.get("webhook-signature", "").split() if part.startswith("v1,")]
-    if not any(hmac.compare_digest(one, other) for one in expected for other in given):
-        raise WebhookRefusedError("the signature is not Polar's")
-    refuse_unless_now(float(signed_at), now)
+    name = signed_id(headers, body, secret, now, vendor="Polar")
     try:
         event = json.loads(body)
     except ValueError as error:
@@ -122,24 +110,12 @@ def verified(headers: Mapping[str, str], body: bytes, secret: str, now: float) -
     if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
         raise WebhookRefusedError("the body is no event")
     kind, stamp = event.get("type"), event.get("timestamp")
-    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_ID_CHARACTERS or not isinstance(stamp, str):
+    if not isinstance(kind, str) or not 0 < len(kind) <= MAX_KIND_CHARACTERS or not isinstance(stamp, str):
         raise WebhookRefusedError("the body is no event")
     try:
         return Signed(name, event, datetime.fromisoformat(stamp).timestamp())
     except (ValueError, OverflowError) as error:
         raise WebhookRefusedError("the body is no event") from error
-
-
-def signing_keys(secret: str) -> Iterator[bytes]:
-    """Yield the keys that a secret may stand for: its characters (Polar's older ones), and what it says in base64."""
-    yield secret.encode()
-    encoded = secret.removeprefix("whsec_")
-    try:
-        decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return
-    if decoded:
-        yield decoded
 
 
 def _read(response: httpx2.Response) -> Answer:

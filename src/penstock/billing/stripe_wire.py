@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx2
 
-from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError, WebhookRefusedError
-from penstock.billing.wire import TIMEOUT_S, Answer, Values, refuse_unless_now
+from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError
+from penstock.billing.wire import TIMEOUT_S, Answer, Values
+from penstock.kit.signed_webhooks import WebhookRefusedError, refuse_unless_now
 
 API = "https://api.stripe.com"
 VERSION = "2026-10-28.endive"

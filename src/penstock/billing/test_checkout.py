@@ -20,11 +20,11 @@ from penstock.billing.payments import (
     Purchase,
     Returns,
     SubscriptionFact,
-    WebhookRefusedError,
 )
 from penstock.billing.prices import price_of
 from penstock.kit.clock import Clock
 from penstock.kit.ids import new_id
+from penstock.kit.signed_webhooks import WebhookRefusedError
 from penstock.product.schema import Product
 
 NAME = "test"

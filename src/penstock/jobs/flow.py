@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,8 @@ from penstock.product.schema_offer import Plan
 from penstock.product.schema_work import Operation
 from penstock.providers.seam import Finished, Provider
 
-READY, CANCEL = "ready", "cancel"  # topics of hints: there is work; a job that runs is to stop
+# Topics of hints: there is work; a job that runs is to stop; there is news of a job's work at its vendor.
+READY, CANCEL, NEWS = "ready", "cancel", "news"
 
 
 class Products(Protocol):
@@ -130,6 +132,35 @@ class Signal:
             event.set()
 
 
+class News:
+    """Word that a vendor has news of a job's work: only a hint, there are always looks beneath it."""
+
+    def __init__(self, hints: Hints) -> None:
+        """Start silent."""
+        self._hints = hints
+        self._waiting: dict[str, asyncio.Event] = {}
+        hints.hear(NEWS, self._heard)
+
+    @contextmanager
+    def of(self, job_id: str) -> Iterator[asyncio.Event]:
+        """Yield an event that is set whenever there is news of a job."""
+        event = self._waiting[job_id] = asyncio.Event()
+        try:
+            yield event
+        finally:
+            if self._waiting.get(job_id) is event:
+                del self._waiting[job_id]
+
+    def tell(self, job_id: str) -> None:
+        """Tell whoever looks after a job's work, in whichever process."""
+        self._hints.tell(NEWS, job_id)
+
+    def _heard(self, job_id: str | None) -> None:
+        for name, event in self._waiting.items():
+            if job_id in {name, None}:
+                event.set()
+
+
 @dataclass
 class Flow:
     """The flow's surroundings, made once per process.
@@ -137,6 +168,7 @@ class Flow:
     Args:
         folder: where running jobs keep their temporary files; emptied at start.
         usable: the providers that are on, by name.
+        webhooks: where vendors may tell news, without the vendor's name; None where none could reach it.
         lasting: the database, for writes about what a provider has been asked: asked again while it is away.
         cancelled: called with a job's id when its customer asked to stop it while it runs, perhaps here; with None
             where that may have been missed, for any job.
@@ -149,8 +181,10 @@ class Flow:
     studio: Studio
     providers: Mapping[str, Provider]
     folder: Path
+    webhooks: str | None = None
     lasting: Patient = field(init=False)
     ready: Signal = field(init=False)
+    news: News = field(init=False)
     estimator: Estimator = field(default_factory=Estimator)
     chance: random.Random = field(default_factory=random.SystemRandom)
     cancelled: list[Callable[[str | None], None]] = field(default_factory=list)
@@ -159,6 +193,7 @@ class Flow:
         """Hear what other processes tell."""
         self.lasting = Patient(self.database)
         self.ready = Signal(self.hub.hints, READY)
+        self.news = News(self.hub.hints)
         self.hub.hints.hear(CANCEL, self._hear_cancelled)
 
     def tell_cancelled(self, job_id: str) -> None:

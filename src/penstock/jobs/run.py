@@ -13,12 +13,13 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from penstock.jobs import cache, costs
+from penstock.jobs import cache, costs, webhooks
 from penstock.jobs.attempts import (
     ask_again,
     begun_before,
@@ -256,6 +257,7 @@ class Runner:
             key=f"{job.id}-{job.fence}",
             timeout_s=job.operation.timeout_s,
             report=lambda stage, share: progress.report(stage, _within(share)),
+            webhook_url=webhooks.url_for(self._flow, job, provider.name),
         )
         checkpoint("provider.send")
         answer = await provider.submit(request, attempt)
@@ -271,21 +273,23 @@ class Runner:
     ) -> Finished:
         """Look after work until its end. A look that fails in passing says nothing about the work: look again."""
         pause = POLL_FIRST_S
-        while True:
-            try:
-                state = await provider.poll(reference, request)
-            except ProviderError as error:
-                if error.final or error.kind not in RETRIED:
-                    raise
-                log.warning("provider.poll_failed", job=job.id, provider=provider.name, detail=error.detail)
-                wanted = 0.0 if error.until is None else error.until - self._flow.clock.now()
-            else:
-                if isinstance(state, Finished):
-                    return state
-                progress.report(state.stage, _within(state.progress))
-                wanted = state.pause_s
-            await asyncio.sleep(max(pause, wanted))
-            pause = min(POLL_MOST_S, pause * POLL_GROWTH)
+        with self._flow.news.of(job.id) as news:
+            while True:
+                news.clear()
+                try:
+                    state = await provider.poll(reference, request)
+                except ProviderError as error:
+                    if error.final or error.kind not in RETRIED:
+                        raise
+                    log.warning("provider.poll_failed", job=job.id, provider=provider.name, detail=error.detail)
+                    wanted = 0.0 if error.until is None else error.until - self._flow.clock.now()
+                else:
+                    if isinstance(state, Finished):
+                        return state
+                    progress.report(state.stage, _within(state.progress))
+                    wanted = state.pause_s
+                await _rest(max(POLL_FIRST_S, wanted), max(pause, wanted), news)
+                pause = min(POLL_MOST_S, pause * POLL_GROWTH)
 
     async def _resume(self, job: Claimed, folder: Path, progress: ProgressWriter) -> Finished | None:
         """Find work that an earlier holder began: poll it where that is possible, refuse to pay for it twice."""
@@ -371,6 +375,14 @@ def explained(choices: Sequence[Choice]) -> str | None:
 def fill(prompt: str, texts: Mapping[str, str]) -> str:
     """Put the customer's texts into a prompt at `{name}`; what else stands in braces, in a text too, stays."""
     return PLACEHOLDER.sub(lambda found: texts.get(found[1], found[0]), prompt)
+
+
+async def _rest(at_least_s: float, at_most_s: float, news: asyncio.Event) -> None:
+    """Wait between two looks: at least so long, whoever tells news, and at most so long without any."""
+    await asyncio.sleep(at_least_s)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s - at_least_s):
+            await news.wait()
 
 
 def _within(share: float | None) -> float | None:

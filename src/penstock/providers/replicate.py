@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.product.adapters import FILMS
+from penstock.product.schema_providers import Provider as Settings
 from penstock.providers import replies
 from penstock.providers.documents import table, text
 from penstock.providers.http import Reply
@@ -18,10 +19,12 @@ from penstock.providers.models import failed, file_in, form, nothing_in
 from penstock.providers.pictures import Picture, read_pictures, written
 from penstock.providers.prices import timed_bill
 from penstock.providers.seam import Attempt, FailureKind, Finished, Output, ProviderError, Request, Running, Submitted
+from penstock.providers.surroundings import Surroundings
 from penstock.providers.vendor import JSON, Vendor, packed
 
 MAX_PICTURE_BYTES = 50_000_000
 MAX_DATA_URL_BYTES = 190_000  # 256 kB is the vendor's limit for a data URL, and base64 adds a third
+SECRET_S = 3_600.0  # for which the secret of webhooks is not asked for again
 MIN_DEADLINE_S = 5  # the least that `Cancel-After` takes
 
 _RESETS_IN = re.compile(r"resets in ~?(\d+(?:\.\d+)?)s")
@@ -34,6 +37,13 @@ class ReplicateProvider(Vendor):
     reattachable = True
     base_url = "https://api.replicate.com/v1"
 
+    def __init__(self, name: str, settings: Settings, around: Surroundings) -> None:
+        """Answer to `name`; the key comes from the environment."""
+        super().__init__(name, settings, around)
+        self._reading_secret = asyncio.Lock()
+        self._secret: str | None = None
+        self._secret_read_at = 0.0
+
     def _health_path(self) -> str:
         return f"/models/{self._model.partition(':')[0]}"
 
@@ -42,6 +52,8 @@ class ReplicateProvider(Vendor):
         pictures = await asyncio.to_thread(read_pictures, request.pictures, MAX_PICTURE_BYTES)
         given = form(request, self._settings, {each.name: await self._address(each) for each in pictures})
         path, body = self._call(given)
+        if attempt.webhook_url is not None:
+            body |= {"webhook": attempt.webhook_url, "webhook_events_filter": ["completed"]}
         # Should we die and never come back, the vendor stops by itself.
         deadline = f"{max(MIN_DEADLINE_S, round(attempt.timeout_s))}s"
         reply = await self._http.order(
@@ -81,6 +93,21 @@ class ReplicateProvider(Vendor):
         reply = await self._http.look(f"/predictions/{quote(reference, safe='')}/cancel", method="POST")
         if not reply.ok:
             raise self._failure(reply)
+
+    async def webhook_secret(self) -> str:
+        """Return the account's secret for webhooks, which the vendor is asked for once an hour at most.
+
+        Errors: ProviderError.
+        """
+        async with self._reading_secret:
+            if self._secret is None or self._clock.now() - self._secret_read_at > SECRET_S:
+                reply = await self._http.look("/webhooks/default/secret")
+                if not reply.ok:
+                    raise self._failure(reply)
+                self._secret, self._secret_read_at = text(self._document(reply).get("key")), self._clock.now()
+            if not self._secret:
+                raise ProviderError("broken", "the vendor names no secret for webhooks")
+            return self._secret
 
     async def _output(self, prediction: Mapping[str, Any], request: Request) -> Output:
         found = file_in(prediction.get("output"))

@@ -33,7 +33,7 @@ class RunPodProvider(Vendor):
 
     async def submit(self, request: Request, attempt: Attempt) -> Submitted:
         """Hand the work over. Errors: ProviderError."""
-        body = await asyncio.to_thread(self._body, request, attempt.timeout_s)
+        body = await asyncio.to_thread(self._body, request, attempt)
         reply = await self._http.order(self._path("run"), timeout_s=attempt.timeout_s, content=body, headers=JSON)
         if not reply.ok:
             raise self._failure(reply)
@@ -83,11 +83,12 @@ class RunPodProvider(Vendor):
         path = f"/{quote(self._model, safe='')}/{call}"
         return path if reference is None else f"{path}/{quote(reference, safe='')}"
 
-    def _body(self, request: Request, timeout_s: float) -> bytes:
+    def _body(self, request: Request, attempt: Attempt) -> bytes:
         pictures = {each.name: each.data_url() for each in read_pictures(request.pictures, MAX_PICTURE_BYTES)}
-        execution = min(MAX_MS, max(MIN_EXECUTION_MS, round(timeout_s * MS)))
+        execution = min(MAX_MS, max(MIN_EXECUTION_MS, round(attempt.timeout_s * MS)))
         policy = {"executionTimeout": execution, "ttl": min(MAX_MS, max(MIN_TTL_MS, 2 * execution))}
-        return packed({"input": form(request, self._settings, pictures), "policy": policy})
+        told = {} if attempt.webhook_url is None else {"webhook": attempt.webhook_url}
+        return packed({"input": form(request, self._settings, pictures), "policy": policy} | told)
 
     def _bill(self, job: dict[str, Any]) -> Bill:
         """Return the price: a public endpoint names it; of one's own, the time of execution is less than is billed."""

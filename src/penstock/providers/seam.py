@@ -67,12 +67,14 @@ class Attempt:
         key: stable for this try; for vendors that know idempotency keys.
         timeout_s: seconds that the whole try may take.
         report: tells stage and progress (0..1, None when unknown); safe to call often.
+        webhook_url: where a vendor may tell that the work has ended; None where it could not reach us.
     """
 
     number: int
     key: str
     timeout_s: float
     report: Report = field(default=lambda _stage, _progress: None)
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,15 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Give back connections and children."""
+        ...
+
+
+@runtime_checkable
+class WebhookSigner(Protocol):
+    """A provider whose vendor signs its webhooks."""
+
+    async def webhook_secret(self) -> str:
+        """Return the secret that the vendor signs with. Errors: ProviderError."""
         ...
 
 

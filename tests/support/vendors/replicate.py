@@ -1,6 +1,8 @@
 """A stand-in for Replicate: predictions, files, cancel."""
 
 import base64
+import hashlib
+import hmac
 import re
 from collections import deque
 from typing import Any
@@ -11,6 +13,7 @@ from tests.support.vendors.wire import KEY, Answer, Asked, StandIn
 
 MODEL = "black-forest-labs/flux-dev"
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
+SIGNING_SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 Document = dict[str, Any]
 _DEADLINE = re.compile(r"\d+[smh]")
 
@@ -39,6 +42,8 @@ class ReplicateStandIn(StandIn):
             return self._keep_file(asked)
         if asked.path.startswith("/v1/files/"):
             return Answer(200, self.files[asked.path.removeprefix("/v1/files/")], {"content-type": "image/png"})
+        if asked.path == "/v1/webhooks/default/secret":
+            return Answer.json({"key": SIGNING_SECRET})
         if asked.path == f"/v1/models/{MODEL}":
             owner, name = MODEL.split("/")
             return Answer.json({"owner": owner, "name": name})
@@ -50,6 +55,13 @@ class ReplicateStandIn(StandIn):
             self.cancelled.append(reference)
             prediction |= {"looks": 0, "ending": {"status": "canceled"}}
         return Answer.json(self._state(reference, prediction))
+
+    def signature(self, body: bytes, at: float) -> dict[str, str]:
+        """Return the headers of a webhook that is signed at `at`, in seconds since 1970 UTC."""
+        key = base64.b64decode(SIGNING_SECRET.removeprefix("whsec_"))
+        signed = hmac.new(key, f"msg_1.{int(at)}.".encode() + body, hashlib.sha256).digest()
+        signature = f"v1,{base64.b64encode(signed).decode()}"
+        return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at)), "webhook-signature": signature}
 
     def _keep_file(self, asked: Asked) -> Answer:
         name = f"file{len(self.files)}"

@@ -12,10 +12,10 @@ from penstock.billing.payments import (
     PaymentDeclinedError,
     PaymentRefusedError,
     PaymentUnavailableError,
-    WebhookRefusedError,
 )
 from penstock.billing.polar import Polar
 from penstock.billing.polar_facts import EVENTS
+from penstock.kit.signed_webhooks import WebhookRefusedError
 from penstock.ledger import service as ledger
 from tests.support.polar_objects import Values
 from tests.support.polar_server import KEY, SECRET

@@ -9,10 +9,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError, WebhookRefusedError
+from penstock.billing.payments import PaymentRefusedError, PaymentUnavailableError
 from penstock.billing.stripe_wire import StripeWire, form, verified
-from penstock.billing.wire import TOLERANCE_S
 from penstock.kit.clock import ManualClock
+from penstock.kit.signed_webhooks import TOLERANCE_S, WebhookRefusedError
 from tests.support.stripe_server import KEY, SECRET, Delivery, StripeServer, read_form
 
 
