@@ -16,8 +16,7 @@ from typer.core import TyperGroup
 
 from penstock.cli.named_product import NAMED_PRODUCT
 from penstock.cli.output import say_problem
-from penstock.kit.database import DatabaseUnavailableError
-from penstock.kit.errors import Problem
+from penstock.kit.errors import DatabaseUnavailableError, Problem
 from penstock.product.mistakes import ProductFileError
 from penstock.product.settings import SettingsError
 

@@ -21,6 +21,8 @@ from typing import Any, ClassVar, Concatenate, Literal, ParamSpec, Protocol, Typ
 
 from sqlalchemy import MetaData
 
+from penstock.kit.errors import DatabaseUnavailableError as DatabaseUnavailableError  # noqa: PLC0414 - raised by all here
+
 Row = dict[str, Any]
 Dialect = Literal["sqlite", "postgresql"]
 Variants = Mapping[Dialect, str]
@@ -37,10 +39,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class DatabaseUnavailableError(Exception):
-    """The database refused or lost a whole transaction: full disk, lost connection, locked for too long."""
 
 
 class TextRefusedError(Exception):

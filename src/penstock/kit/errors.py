@@ -82,3 +82,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
 def not_found(what: str) -> Problem:
     """Return the problem for something that does not exist or belongs to somebody else."""
     return Problem("not_found", f"There is no such {what}.")
+
+
+class DatabaseUnavailableError(Exception):
+    """The database refused or lost a whole transaction: full disk, lost connection, locked for too long."""
