@@ -169,4 +169,4 @@ async def test_the_command_line_shows_the_same_at_three_in_the_morning(tmp_path:
 def test_jobs_of_a_product_that_was_never_started(tmp_path: Path) -> None:
     result = CliRunner().invoke(make_app(), ["jobs", "show", "job_1", "--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "Start `penstock serve` first" in result.stderr
+    assert f"There is no database of Penstock at {tmp_path}" in result.stderr
