@@ -35,9 +35,9 @@ NEVER_RIGHT = {
     "delete_result", "retry_job", "submit_job", "quote_job", "complete_upload", "send_content",
     "list_workers", "inspect_job", "list_costs", "open_checkout",
     "open_portal", "change_subscription", "cancel_subscription", "resume_subscription", "show_test_checkout",
-    "pay_test_checkout", "take_stripe_webhook", "take_polar_webhook", "take_replicate_webhook", "verify_address", "ask_reset",
-    "reset_password", "send_verification", "begin_openid", "finish_openid", "show_account", "change_account",
-    "grant_credits", "list_audit",
+    "pay_test_checkout", "take_stripe_webhook", "take_polar_webhook", "take_replicate_webhook",
+    "verify_address", "ask_reset", "reset_password", "send_verification", "begin_openid", "finish_openid",
+    "show_account", "change_account", "grant_credits", "list_audit",
 }  # fmt: skip
 
 
