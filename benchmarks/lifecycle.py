@@ -18,7 +18,7 @@ JOBS = {
     "full": 6_000,
     "normal": 6_000,
     "postgres": 3_000,
-    "settle": 3_000,
+    "settle": 8_000,
     "huey.sqlite": 3_000,
     "rq.simple": 1_200,
     "rq.fork": 150,

@@ -25,7 +25,7 @@ from penstock.providers.seam import Attempt, Finished, Health, Request, Running,
 
 PRICE_CREDITS = 2
 RUNNING_LIMIT = 2  # jobs that one customer may have ready or running
-SLOTS = 50  # jobs that the worker runs at one time
+SLOTS = 200  # jobs that the worker runs at one time
 
 PRODUCT = Product.model_validate(
     {

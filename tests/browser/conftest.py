@@ -81,12 +81,19 @@ def served(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def mortal(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Another one, which tests may kill as long as they start it again."""
+def another(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Another one, started by whoever needs it."""
     server = Served(tmp_path_factory.mktemp("mortal"))
-    server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def mortal(another: Served) -> Served:
+    """One that tests may kill: it runs when a test begins, whatever the one before did to it."""
+    if not another.runs:
+        another.start()
+    return another
 
 
 @pytest.fixture(scope="session")

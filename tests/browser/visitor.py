@@ -21,7 +21,10 @@ addEventListener("securitypolicyviolation", (event) => {
 });
 """
 REFUSED = r"Failed to load resource: the server responded with a status of {status}"
-UNREACHABLE = r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED)"
+UNREACHABLE = (
+    r"net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED"
+    r"|CONTENT_LENGTH_MISMATCH)"
+)
 
 
 @dataclass(frozen=True)

@@ -211,8 +211,8 @@ async def test_who_inserts_alone_is_there_alone_until_the_end(database: Database
     """What was inserted alone before is there to be seen, although each looks only after its own row is in."""
 
     def add_and_look(tx: Transaction, nth: int) -> list[int]:
-        for number in (nth, 1_000 + nth):  # the second time it is alone already
-            tx.run_alone("things", "INSERT INTO things (id) VALUES (:id)", id=number)
+        tx.alone("names")
+        tx.many_alone("INSERT INTO things (id) VALUES (:id)", [("things", {"id": n}) for n in (nth, 1_000 + nth)])
         return [number for number in numbers(tx) if number < 1_000]
 
     seen = await asyncio.gather(*(database.write(add_and_look, nth) for nth in range(1, 31)))

@@ -270,7 +270,9 @@ async def test_every_accepted_job_ends_once_whatever_dies(
         for job in accepted.values():
             await settled(fleet.flow, job)
         assert len(accepted) == ROUNDS * BURST
-        await check(fleet, accepted)
+        ended = await check(fleet, accepted)
+        told = f"{ROUNDS} rounds: {dict(Counter(storm.struck))}; {fleet.refused} submits refused; jobs: {dict(ended)}"
+        print(told)  # noqa: T201 - what a long run was about, shown by `pytest -s`
 
 
 @pytest.fixture
@@ -330,8 +332,8 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-async def check(fleet: Fleet, accepted: dict[str, str]) -> None:
-    """Compare what customers were told with what is there."""
+async def check(fleet: Fleet, accepted: dict[str, str]) -> Counter[str]:
+    """Compare what customers were told with what is there; returns how many jobs ended in which state."""
     flow = fleet.flow
     jobs = {row["id"]: row for row in await rows(flow, "SELECT id, account_id, operation, state, error FROM jobs")}
     assert set(jobs) == set(accepted.values()), "nothing that was accepted is missing, and nothing is there twice"
@@ -350,3 +352,4 @@ async def check(fleet: Fleet, accepted: dict[str, str]) -> None:
         assert len(asked) == len(set(asked)), "nobody pays twice for one job"
         ended = Counter(row["state"] for row in jobs.values() if row["operation"] == vendor)
         assert ended["succeeded"] > ended["failed"], f"{vendor}: only what was under way in a crash may fail, {ended}"
+    return Counter(row["state"] for row in jobs.values())

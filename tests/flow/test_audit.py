@@ -108,6 +108,7 @@ async def test_limits_and_blocks_are_written_down_and_what_is_refused_is_not(tmp
     async with running(tmp_path, works=False) as run:
         customer, support, admin = await run.customer(), await staff(run), await staff(run, "admin")
         await change(support, customer.id, limits={"running": 2})
+        await change(support, customer.id, limits={})  # says nothing
         await change(
             support, customer.id, limits={"running": 3}, block={"reason": "x", "until": "2000-01-01T00:00:00Z"}
         )

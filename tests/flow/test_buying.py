@@ -257,6 +257,15 @@ async def test_a_deposit_of_any_amount(sale: Market) -> None:
     assert await ann.credits() == (FREE + 25, 0)
 
 
+@pytest.mark.parametrize(
+    ("amount", "choice"), [("5.30", "$5.00 or $5.50"), ("199.99", "$199.50 or $200.00"), ("12.01", "$12.00 or $12.50")]
+)
+async def test_nobody_pays_for_a_part_of_a_credit(sale: Market, amount: str, choice: str) -> None:
+    answer = await (await sale.run.customer()).post("/billing/checkout", {"amount": amount})
+    assert code_of(answer) == (422, "invalid_input")
+    assert choice in answer.json()["errors"][0]["message"]
+
+
 async def test_cancelling_says_what_is_lost_and_when_and_can_be_undone(sale: Market) -> None:
     ann = await sale.subscribed()
     before = (await ann.get("/billing/subscription")).json()["if_cancelled"]

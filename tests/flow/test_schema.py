@@ -104,6 +104,11 @@ def _as_it_is(_: Any, value: Any) -> Any:
     return value
 
 
+# The web server reads no longer address, and answers by itself; four parameters of 4,096 characters can make one.
+LONGEST_PATH = 65_535  # bytes, with the query
+NO_HTTP = b"Invalid HTTP request received."
+
+
 def well_told(ctx: CheckContext, response: Response, case: "Case[Any]") -> None:
     """Say that an error is a problem with words in it, and that every answer has a name."""
     assert response.headers["x-request-id"]
@@ -125,9 +130,12 @@ def well_told(ctx: CheckContext, response: Response, case: "Case[Any]") -> None:
 def test_every_answer_is_as_described(case: "Case[Any]", served: Served, headers: dict[str, str]) -> None:
     if "job_id" in case.path_parameters and len(case.path_parameters["job_id"]) % 2:
         case.path_parameters["job_id"] = served.job_id
-    response = case.call_and_validate(
-        base_url=served.run.url,
-        headers=headers,
+    response = case.call(base_url=served.run.url, headers=headers)
+    if len(response.request.path_url) > LONGEST_PATH:
+        assert (response.status_code, response.content) == (400, NO_HTTP)
+        return
+    case.validate_response(
+        response,
         checks=[
             schemathesis.checks.not_a_server_error,
             schemathesis.checks.status_code_conformance,

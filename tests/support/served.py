@@ -46,6 +46,11 @@ class Served:
         """What the server says beside its announcement."""
         return self.folder / "server.log"
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and neither killed nor stopped since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start the server and wait until it answers requests; on the same port as before. Errors: AssertionError."""
         assert self._process is None, "it runs already"

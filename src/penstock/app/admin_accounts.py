@@ -95,7 +95,7 @@ def _change(
 ) -> AdminAccountView:
     if people.get(tx, account_id).role in STAFF and caller.role != "admin":
         raise Problem("forbidden", "Only administrators can change accounts of staff, also your own.")
-    if body.limits is not None:
+    if body.limits is not None and body.limits.model_fields_set:
         given = body.limits.model_dump(include=body.limits.model_fields_set)
         own = allowances.change_limits(tx, account_id, given)
         details = {"given": given, "own": own}

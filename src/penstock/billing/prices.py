@@ -59,10 +59,14 @@ def deposit_purchase(product: Product, amount: Decimal) -> CreditPurchase:
         raise _invalid("amount", "Credits are not sold for an amount of your choice here.")
     if not Decimal(terms.min_usd) <= amount <= Decimal(terms.max_usd) or amount * CENTS % 1:
         raise _invalid("amount", f"Choose an amount from ${terms.min_usd} to ${terms.max_usd}, in whole cents.")
-    brings = int(amount * terms.credits_per_usd)
-    if brings < 1:
-        raise _invalid("amount", "This amount is too small for a single credit.")
-    return CreditPurchase("deposit", f"Deposit: {product.worth(brings)}", brings, cents(amount))
+    price = cents(amount)
+    if part := price % terms.step_cents:
+        near = (price - part, price - part + terms.step_cents)
+        choice = [f"${dollars(each)}" for each in near if cents(terms.min_usd) <= each <= cents(terms.max_usd)]
+        reason = f"${dollars(price)} would pay for a part of a credit, too."
+        raise _invalid("amount", f"{reason} Choose {' or '.join(choice)}.")
+    brings = price * terms.credits_per_usd // CENTS
+    return CreditPurchase("deposit", f"Deposit: {product.worth(brings)}", brings, price)
 
 
 def _invalid(field: str, message: str) -> Problem:

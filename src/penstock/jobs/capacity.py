@@ -25,6 +25,8 @@ KEPT_S = 3_600.0
 """How long a reservation is kept: what requests of the last hour used tells what the next ones will."""
 HIGH_SHARE = 0.8
 RECENT_REQUESTS = 100
+KNOWN_REQUESTS = 20
+"""From so many measured requests on their most is reserved; of fewer the next may well use more than any."""
 ANY_NUMBER = 1_000_000  # requests: what a provider without limits can take
 
 log = structlog.get_logger()
@@ -54,7 +56,7 @@ WHERE reservations.provider = :provider AND reservations.done_at IS NULL AND job
 """
 
 TOKENS = """
-SELECT MAX(tokens) AS most, AVG(tokens) AS mean FROM (
+SELECT COUNT(*) AS requests, MAX(tokens) AS most, AVG(tokens) AS mean FROM (
     SELECT tokens FROM reservations WHERE provider = :provider AND done_at IS NOT NULL AND measured
     ORDER BY taken_at DESC LIMIT :limit
 ) AS recent
@@ -230,7 +232,7 @@ def room(tx: Transaction, provider: str, limits: ProviderLimits, wanted: int | N
 
 
 def tokens_of(tx: Transaction, provider: str, limits: ProviderLimits) -> Tokens:
-    """Return what recent requests used, or what the file expects while none has been measured.
+    """Return what recent requests used; while few have been measured, also what the file expects.
 
     The most of them is reserved: any smaller quantile is exceeded now and then by requests under way together, and
     then the provider refuses.
@@ -238,7 +240,8 @@ def tokens_of(tx: Transaction, provider: str, limits: ProviderLimits) -> Tokens:
     recent: Row = tx.one(TOKENS, provider=provider, limit=RECENT_REQUESTS) or {}
     if recent["most"] is None:
         return Tokens(limits.tokens_each, limits.tokens_each)
-    return Tokens(int(recent["most"]), float(recent["mean"]))
+    least = limits.tokens_each if recent["requests"] < KNOWN_REQUESTS else 0
+    return Tokens(max(int(recent["most"]), least), float(recent["mean"]))
 
 
 def reserve(tx: Transaction, job_id: str, fence: int, provider: str, limits: ProviderLimits) -> None:

@@ -108,11 +108,12 @@ STILL_HELD = """
 UPDATE jobs SET fence = fence WHERE id = :id AND fence = :fence AND state = 'running' RETURNING id
 """
 
-# The customer's next waiting job becomes ready; called with the wallet locked, so two settles promote two.
-PROMOTE = """
-UPDATE jobs SET state = 'ready' WHERE state = 'waiting' AND id IN (
-    SELECT id FROM jobs WHERE account_id = :account_id AND state = 'waiting' ORDER BY rank LIMIT :room)
-"""
+# The customer's next waiting jobs, as many as there is room for.
+NEXT_WAITING = f"""
+SELECT id FROM jobs WHERE account_id = :account_id AND state = 'waiting' ORDER BY rank LIMIT :limit - ({ACTIVE})
+"""  # noqa: S608 - constants of ours
+
+PROMOTE = "UPDATE jobs SET state = 'ready' WHERE id = :id AND state = 'waiting'"
 
 LEAVE_QUEUE = f"""
 UPDATE jobs SET state = :state, finished_at = :now, error = :error
@@ -236,8 +237,8 @@ def active(tx: Transaction, account_id: str, limit: int) -> int:
 
 def promote(tx: Transaction, account_id: str, limit: int) -> int:
     """Make waiting jobs ready while the customer has room; returns how many. The wallet must be locked."""
-    room = limit - active(tx, account_id, limit)
-    return tx.run(PROMOTE, account_id=account_id, room=room) if room > 0 else 0
+    let_in = tx.all(NEXT_WAITING, account_id=account_id, limit=limit)  # two settles let in two: they hold the wallet
+    return sum(tx.run(PROMOTE, id=row["id"]) for row in let_in)
 
 
 def lost(tx: Transaction) -> Sequence[Row]:

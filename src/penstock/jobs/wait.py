@@ -14,7 +14,7 @@ from dataclasses import dataclass
 LOW, HIGH = 0.1, 0.9  # shares of the jobs that start before the two ends of the range
 NEAREST = 100  # earlier jobs that a range is learnt from
 FAR = math.log(4)  # a prediction so many times as long, or as short, says nothing
-CHANGE = 0.04  # how much the next minutes differ from the last ones, as a share of a long wait
+CHANGE = 0.02  # how much the next minutes differ from the last ones, as a share of a long wait
 NOISE = 3.0  # how much the jobs before it differ, as a share of one turn, squared: durations, and who comes ahead
 USUAL = (-1.96, -1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28, 1.96)  # scores: of a normal distribution
 USUAL_WEIGHT = 3.0  # how many independent waits they stand for

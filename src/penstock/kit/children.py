@@ -88,14 +88,20 @@ class Children:
         self._preload = tuple(preload)
         self._environment = dict(environment or {})
         self._closed = False
+        # In a fork: the zygotes of the processes that it comes from. Their event loops watch the sockets by an epoll
+        # that forks share, so collecting them here would take them from there.
+        self._inherited: list[_Zygote] = []
+        self._zygote: _Zygote | None = None
         self._begin()
 
     def _begin(self) -> None:
         """Start with every place free and nothing running; once more in a fork of this process."""
         self._owner = os.getpid()
+        if self._zygote is not None:
+            self._inherited.append(self._zygote)
+        self._zygote = None
         self._slots = asyncio.Semaphore(self.size)
         self._starting = asyncio.Lock()
-        self._zygote: _Zygote | None = None
 
     async def call(
         self,

@@ -88,8 +88,8 @@ class Transaction(ABC):
         """
 
     @abstractmethod
-    def run_alone(self, name: str, sql: str, /, **parameters: Any) -> int:
-        """Be `alone` under a name and execute `INSERT … VALUES (…)`, in one step; returns the number of new rows.
+    def many_alone(self, sql: str, rows: Iterable[tuple[str, Mapping[str, Any]]], /) -> None:
+        """For each (name, row), be `alone` under the name and execute `INSERT … VALUES (…)`, in one step for all.
 
         What the table gives a row by itself, such as a number that grows, is given once nobody else is alone.
         """

@@ -21,9 +21,10 @@ from penstock.kit.checkpoints import checkpoint
 from penstock.kit.clock import Clock, SystemClock
 from penstock.kit.database import DatabaseUnavailableError, P, T, Transaction
 from penstock.kit.postgres_connections import TROUBLE, Connections, advice, shown
+from penstock.kit.postgres_sets import Sets
 from penstock.kit.postgres_together import BEGIN as BEGIN_TOGETHER
 from penstock.kit.postgres_together import Together
-from penstock.kit.postgres_transaction import ConnectionLostError, PostgresTransaction
+from penstock.kit.postgres_transaction import ConnectionLostError, SingleTransaction
 
 R = TypeVar("R")
 
@@ -58,7 +59,8 @@ class PostgresDatabase:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
         in_one = partial(self._once, BEGIN_TOGETHER)
-        self._together = Together(self._write, in_one, self.clock.now, self._tell)
+        self._sets = Sets()
+        self._together = Together(self._write, in_one, self.clock.now, self._tell, self._sets)
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock | None = None, connections: int = CONNECTIONS) -> "PostgresDatabase":
@@ -130,7 +132,7 @@ class PostgresDatabase:
     async def _single(
         self, call: Callable[[Transaction], T], connection: "asyncpg.Connection"
     ) -> tuple[T, list[Callable[[], None]]]:
-        transaction = PostgresTransaction(connection, self.clock.now())
+        transaction = SingleTransaction(connection, self.clock.now(), self._sets)
         result: T = await greenlet_spawn(call, transaction)
         return result, transaction.committed()
 

@@ -102,8 +102,9 @@ async def connect(url: str, *, application: str = APPLICATION, patient: bool = F
     Errors: DatabaseUnavailableError, with what to do.
     """
     limits = {} if patient else _LIMITS
-    # Statements here are short: compiling them would take longer than they do.
-    server_settings = {"application_name": application, "jit": "off", **limits}
+    # Statements here are short: compiling them would take longer than they do. And they want the first few rows of an
+    # index in its order: a bitmap reads all that match, with those that are long gone, and loses the order.
+    server_settings = {"application_name": application, "jit": "off", "enable_bitmapscan": "off", **limits}
     try:
         connection = await asyncpg.connect(
             url,

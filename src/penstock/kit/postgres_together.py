@@ -2,8 +2,8 @@
 
 Most of a unit's time goes into travelling: a statement there and its answer back, a dozen times, and a commit that
 waits for the disk. Units that come while others are under way therefore share the next transaction. Each runs until it
-asks the server something; what several ask in the same words goes there as one batch; and one commit pays for all of
-them (group commit; Helland et al., "Group Commit Timers and High Volume Transaction Systems", 1987).
+asks the server something; what several ask in the same words goes there at once (`Sets`); and one commit pays
+for all of them (group commit; Helland et al., "Group Commit Timers and High Volume Transaction Systems", 1987).
 
     join -> waiting -> group (one unit of each owner) -> ask, answer, ask, answer … -> commit
 
@@ -13,29 +13,27 @@ its group is undone, it runs alone, and the others run once more without it.
 
 import asyncio
 import contextvars
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import asyncpg
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from penstock.kit.database import Row, Transaction
-from penstock.kit.postgres_transaction import LOCK_NAME, PostgresTransaction
+from penstock.kit.postgres_sets import LOCK_NAME, Sets
+from penstock.kit.postgres_transaction import PostgresTransaction
 
 GROUPS = 2  # under way at one time: while one waits for the disk, the other asks
 GROUP_UNITS = 32  # bounds how long the first of them waits for the last
 LOCK_WAIT = "250ms"  # for somebody else's lock; then all go on alone, and only its owner waits on
-MAX_STATEMENTS = 512  # batched forms kept in a process
 
-BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
-_UNIT = "_unit"
-_VERB = re.compile(r"\s*(\w+)")
-_RETURNING = re.compile(r"\bRETURNING\b", re.IGNORECASE)
-_CHANGES = frozenset({"INSERT", "UPDATE", "DELETE"})
+# A unit goes by keys. A plan is kept for as long as a connection, so none may read whole tables because they were
+# small, or not yet counted, when it was made.
+_BY_KEYS = "; ".join(f"SET LOCAL enable_{way} = off" for way in ("hashjoin", "mergejoin", "seqscan"))
+BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{LOCK_WAIT}'; {_BY_KEYS}"
 
 Call = Callable[[Transaction], Any]
 Kind = Literal["run", "many", "fetch"]
@@ -82,9 +80,10 @@ class Together:
         once: Once,
         now: Callable[[], float],
         tell: Callable[[list[Callable[[], None]]], None],
+        sets: Sets,
     ) -> None:
         """Seat nobody yet."""
-        self._alone, self._once, self._now, self._tell = alone, once, now, tell
+        self._alone, self._once, self._now, self._tell, self._sets = alone, once, now, tell, sets
         self._waiting: deque[_Seat] = deque()
         self._owners: set[str] = set()
         self._groups: set[asyncio.Task[None]] = set()
@@ -129,7 +128,7 @@ class Together:
         """Bring every unit of a group to its end, together as far as that goes."""
         while len(group) > 1:
             try:
-                done = await self._once(partial(together, now=self._now(), group=group))
+                done = await self._once(partial(together, now=self._now(), sets=self._sets, group=group))
             except SpoiledError as error:
                 await self._each([group[place] for place in error.errors])
                 group = [seat for place, seat in enumerate(group) if place not in error.errors]
@@ -192,7 +191,7 @@ class _Member:
 
     def __init__(self, place: int, seat: _Seat, now: float) -> None:
         self.place = place
-        self.transaction = _SharedTransaction(None, now)
+        self.transaction = _SharedTransaction(now)
         self.result: Any = None
         self.error: BaseException | None = None
         self.ask: _Ask | None = None
@@ -217,7 +216,7 @@ class _Member:
             self.error = error
 
 
-async def together(connection: "asyncpg.Connection", *, now: float, group: Sequence[_Seat]) -> list[Done]:
+async def together(connection: "asyncpg.Connection", *, now: float, sets: Sets, group: Sequence[_Seat]) -> list[Done]:
     """Run the units of a group on an open transaction. Errors: SpoiledError; asyncpg's own."""
     members = [_Member(place, seat, now) for place, seat in enumerate(group)]
     try:
@@ -227,7 +226,7 @@ async def together(connection: "asyncpg.Connection", *, now: float, group: Seque
             if errors := _errors(members):
                 raise SpoiledError(errors)
             for batch in _batches(asking):
-                for member, answer in zip(batch, await _asked(connection, batch), strict=True):
+                for member, answer in zip(batch, await _asked(connection, sets, batch), strict=True):
                     member.go(answer)
         if errors := _errors(members):
             raise SpoiledError(errors)
@@ -251,47 +250,11 @@ def _batches(asking: Sequence[_Member]) -> list[list[_Member]]:
     return others or list(found.values())
 
 
-async def _asked(connection: "asyncpg.Connection", batch: Sequence[_Member]) -> list[Any]:
+async def _asked(connection: "asyncpg.Connection", sets: Sets, batch: Sequence[_Member]) -> Sequence[Any]:
     """Ask what a batch of members asks in the same words; returns an answer for each."""
     asks = [member.ask for member in batch if member.ask is not None]
     kind, sql, _ = asks[0]
     if kind == "many":
-        await connection.executemany(sql, [row for ask in asks for row in ask.values])
+        await sets.many(connection, sql, [row for ask in asks for row in ask.values])
         return [None] * len(asks)
-    form = batched(sql, len(asks[0].values))
-    if form is None:
-        found = [[dict(row) for row in await connection.fetch(sql, *ask.values)] for ask in asks]
-        return [len(rows) for rows in found] if kind == "run" else found
-    answers: list[list[Row]] = [[] for _ in asks]
-    for row in await connection.fetchmany(form, [(*ask.values, place) for place, ask in enumerate(asks)]):
-        values = dict(row)
-        answers[values.pop(_UNIT)].append(values)
-    if kind == "fetch":
-        return answers
-    return [rows[0]["changed"] if counts(sql) else len(rows) for rows in answers]
-
-
-def counts(sql: str) -> bool:
-    """Whether the batched form of a statement answers with the number of rows that it changed."""
-    return _verb(sql) in _CHANGES and _RETURNING.search(sql) is None
-
-
-@lru_cache(maxsize=MAX_STATEMENTS)
-def batched(sql: str, parameters: int) -> str | None:
-    """Return a statement whose rows say to whose turn they belong: one more parameter comes back in each.
-
-    None where that can't be said: such statements go one by one.
-    """
-    mark = f"${parameters + 1}::int AS {_UNIT}"
-    if _verb(sql) == "SELECT":
-        return f"SELECT asked.*, {mark} FROM ({sql}) AS asked"  # noqa: S608 - constants of ours
-    if counts(sql):
-        return f"WITH asked AS ({sql} RETURNING 1) SELECT COUNT(*) AS changed, {mark} FROM asked"  # noqa: S608
-    if _verb(sql) in _CHANGES:
-        return f"WITH asked AS ({sql}) SELECT asked.*, {mark} FROM asked"  # noqa: S608
-    return None
-
-
-def _verb(sql: str) -> str:
-    found = _VERB.match(sql)
-    return found[1].upper() if found else ""
+    return await sets.each(connection, kind, sql, [ask.values for ask in asks])

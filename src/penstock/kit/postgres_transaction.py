@@ -6,22 +6,19 @@ them prepared on the server, by their text.
 """
 
 import hashlib
-import re
+from abc import abstractmethod
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_
 
 from penstock.kit.database import Dialect, Row, TextRefusedError, Transaction
-from penstock.kit.statements import MAX_STATEMENTS, numbered
+from penstock.kit.postgres_sets import LOCK_NAME, Sets, alone_form
+from penstock.kit.statements import numbered
 
 # A transaction that ends gives these locks back by itself. Two names with one number only wait for each other.
-LOCK_NAME = "pg_advisory_xact_lock"
 ALONE = f"SELECT {LOCK_NAME}($1)"
-
-_VALUES = re.compile(r"\A(?P<into>\s*INSERT\s.+?)\bVALUES\s*\((?P<values>.+)\)\s*\Z", re.DOTALL)
 
 
 class ConnectionLostError(Exception):
@@ -29,14 +26,13 @@ class ConnectionLostError(Exception):
 
 
 class PostgresTransaction(Transaction):
-    """See `Transaction`."""
+    """A transaction in PostgreSQL's words; how they get to the server is left open. See `Transaction`."""
 
     dialect: ClassVar[Dialect] = "postgresql"
 
-    def __init__(self, connection: "asyncpg.Connection", now: float) -> None:
-        """Work on `connection` with `now` (seconds since 1970 UTC) as the one time of this transaction."""
+    def __init__(self, now: float) -> None:
+        """Begin with `now` (seconds since 1970 UTC) as the one time of this transaction."""
         super().__init__(now)
-        self._connection = connection
         self._alone: set[str] = set()
 
     def run(self, sql: str, /, **parameters: Any) -> int:
@@ -71,42 +67,46 @@ class PostgresTransaction(Transaction):
             self._execute(ALONE, [lock_number(name)])
             self._alone.add(name)
 
-    def run_alone(self, name: str, sql: str, /, **parameters: Any) -> int:
-        """Take the name's lock and insert in one statement. See `Transaction.run_alone`."""
-        if name in self._alone:
-            return self.run(sql, **parameters)
+    def many_alone(self, sql: str, rows: Iterable[tuple[str, Mapping[str, Any]]], /) -> None:
+        """Take the names' locks and insert in one statement. See `Transaction.many_alone`."""
         translated, names = numbered(sql)
-        values = [*(parameters[each] for each in names), lock_number(name)]
-        changed = self._execute(alone_form(translated, len(values)), values)
-        self._alone.add(name)
-        return changed
+        values = [[*(row[each] for each in names), lock_number(name)] for name, row in rows]
+        if values:
+            self._execute_many(alone_form(translated, len(names) + 1), values)
 
     def _found(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         translated, names = numbered(sql)
         return self._fetch(translated, [parameters[name] for name in names])
 
+    @abstractmethod
+    def _execute(self, sql: str, values: Sequence[Any]) -> int:
+        """Execute a statement and return the number of rows it changed."""
+
+    @abstractmethod
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement once for each of `rows`, of which there is one at least."""
+
+    @abstractmethod
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        """Return every row."""
+
+
+class SingleTransaction(PostgresTransaction):
+    """One unit of work on a connection of its own."""
+
+    def __init__(self, connection: "asyncpg.Connection", now: float, sets: Sets) -> None:
+        """Work on `connection`; see `PostgresTransaction`."""
+        super().__init__(now)
+        self._connection, self._sets = connection, sets
+
     def _execute(self, sql: str, values: Sequence[Any]) -> int:
         return _changed(_answer(self._connection.execute(sql, *values)))
 
     def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        _answer(self._connection.executemany(sql, rows))
+        _answer(self._sets.many(self._connection, sql, rows))
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
         return [dict(row) for row in _answer(self._connection.fetch(sql, *values))]
-
-
-@lru_cache(maxsize=MAX_STATEMENTS)
-def alone_form(sql: str, parameter: int) -> str:
-    """Return an `INSERT … VALUES (…)` that first takes the lock whose number is this parameter.
-
-    The server neither flattens nor skips a sub-select that calls a volatile function, so the lock is there before the
-    new row is made. Errors: ValueError for any other statement.
-    """
-    found = _VALUES.match(sql)
-    if found is None:
-        raise ValueError(f"not an INSERT of one row of VALUES: {sql}")
-    alone = f"(SELECT {LOCK_NAME}(${parameter}::bigint)) AS alone"
-    return f"{found['into']}SELECT {found['values']} FROM {alone}"  # noqa: S608 - constants of ours
 
 
 def lock_number(name: str) -> int:

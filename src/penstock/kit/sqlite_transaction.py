@@ -50,9 +50,9 @@ class SqliteTransaction(Transaction):
     def alone(self, name: str, /) -> None:
         """Do nothing: every writer is alone."""
 
-    def run_alone(self, name: str, sql: str, /, **parameters: Any) -> int:  # noqa: ARG002 - every writer is alone
-        """Execute a statement. See `Transaction.run_alone`."""
-        return self.run(sql, **parameters)
+    def many_alone(self, sql: str, rows: Iterable[tuple[str, Mapping[str, Any]]], /) -> None:
+        """Execute a statement once for each row: every writer is alone. See `Transaction.many_alone`."""
+        self.many(sql, (row for _, row in rows))
 
     def _names(self) -> tuple[str, ...]:
         return tuple(column[0] for column in self._cursor.description or ())

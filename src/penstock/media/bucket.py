@@ -114,7 +114,8 @@ class Bucket:
             async with httpx2.AsyncClient(timeout=PROBE_S, follow_redirects=False) as client:
                 answer = await client.get(url)
         except httpx2.HTTPError as error:
-            raise UnusableBucketError(f"{self.named} can't be reached: {type(error).__name__}.") from error
+            reason = f"{self.named} can't be reached: {type(error).__name__}."
+            raise UnusableBucketError(f"{reason} See whether the storage runs and can be reached from here.") from error
         if answer.status_code != 200:
             raise UnusableBucketError(f"{self.named}: {advice(answer.text, answer.status_code)}")
 

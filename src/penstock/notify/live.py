@@ -6,8 +6,9 @@ a listener never misses an event and never sees one twice, however often it reco
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 from penstock.kit.clock import rfc3339
@@ -51,10 +52,14 @@ class Hub:
         Nobody else writes events of this account until then, so that a listener which has seen one never misses a
         lower one that is committed later. Comes last in a unit; a unit that tells several accounts goes by their order.
         """
-        text = json.dumps(content, separators=(",", ":"))
-        event = {"account_id": account_id, "job_id": job_id, "type": kind, "data": text, "now": tx.now}
-        tx.run_alone(f"events {account_id}", queries.INSERT_EVENT, **event)
-        tx.after_commit(lambda: self.wake(account_id))
+        self.emit_all(tx, kind, [(account_id, job_id, content)])
+
+    def emit_all(self, tx: Transaction, kind: EventType, told: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Write an event for each (account, job, content), accounts in their order. See `emit`."""
+        events = [(account_id, _written(tx, account_id, job_id, kind, content)) for account_id, job_id, content in told]
+        tx.many_alone(queries.INSERT_EVENT, ((f"events {account_id}", event) for account_id, event in events))
+        for account_id, _ in events:
+            tx.after_commit(partial(self.wake, account_id))
 
     def wake(self, account_id: str) -> None:
         """Tell this account's listeners, in every process, that there may be something to read."""
@@ -123,6 +128,13 @@ def last_event(tx: Transaction, account_id: str) -> int:
 def sweep_events(tx: Transaction) -> int:
     """Delete events older than `KEEP_EVENTS_S`, a batch at a time; returns how many went."""
     return tx.run(queries.DELETE_OLD_EVENTS, before=tx.now - KEEP_EVENTS_S, limit=SWEEP_EVENTS)
+
+
+def _written(
+    tx: Transaction, account_id: str, job_id: str, kind: EventType, content: Mapping[str, Any]
+) -> dict[str, Any]:
+    data = json.dumps(content, separators=(",", ":"))
+    return {"account_id": account_id, "job_id": job_id, "type": kind, "data": data, "now": tx.now}
 
 
 def _event(row: Row) -> Event:

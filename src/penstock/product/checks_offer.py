@@ -16,6 +16,7 @@ from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
 from penstock.product.prices import most_price, varies
 from penstock.product.schema import Product
+from penstock.product.schema_offer import whole_credits_cents
 from penstock.product.schema_parts import DOLLARS_PATTERN
 from penstock.product.structure import Document
 from penstock.product.texts import PAGE_KEYS, PLACEHOLDER, PLACEHOLDERS, known_keys
@@ -75,14 +76,25 @@ def _payments(payments: object) -> Iterator[Complaint]:
         if payments.get("provider") is not None and payments.get(key) is None:
             reason = f"has a provider but no {key}, and secrets never stand in this file"
             yield Complaint(("payments",), reason, f'Write {key} = "NAME_OF_THE_VARIABLE".')
-    amount = payments.get("amount")
-    low, high = (_dollars(amount.get(key)) for key in ("min_usd", "max_usd")) if isinstance(amount, dict) else (0, 1)
+    if isinstance(amount := payments.get("amount"), dict):
+        yield from _free_amount(amount)
+
+
+def _free_amount(amount: Mapping[str, Any]) -> Iterator[Complaint]:
+    path: KeyPath = ("payments", "amount")
+    low, high = (_dollars(amount.get(key)) for key in ("min_usd", "max_usd"))
+    sold = amount.get("credits_per_usd")
+    rate = sold if isinstance(sold, int) and sold > 0 else None
     if low is not None and high is not None and low > high:
-        yield Complaint(("payments", "amount", "min_usd"), "is more than max_usd", "Change one of them.")
-    rate = amount.get("credits_per_usd") if isinstance(amount, dict) and amount.get("show_usd") is True else None
-    if isinstance(rate, int) and rate > 0 and 100 % rate:
+        yield Complaint((*path, "min_usd"), "is more than max_usd", "Change one of them.")
+    elif low is not None and high is not None and rate:
+        step = whole_credits_cents(rate)
+        if int(high * 100) // step * step < low * 100:
+            reason = f"lets nobody choose an amount that brings whole credits: they go by steps of ${step / 100:.2f}"
+            yield Complaint(path, reason, "Widen min_usd and max_usd, or change credits_per_usd.")
+    if rate and amount.get("show_usd") is True and 100 % rate:
         reason = "a credit must be whole cents where customers read dollars"
-        yield Complaint(("payments", "amount", "credits_per_usd"), reason, "100 makes it a cent.")
+        yield Complaint((*path, "credits_per_usd"), reason, "100 makes it a cent.")
 
 
 def _tiers(document: Document, plans: Mapping[str, dict[str, Any]]) -> Iterator[Complaint]:

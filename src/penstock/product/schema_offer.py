@@ -1,5 +1,6 @@
 """What customers may have and buy: plans, top-ups, and who takes their money."""
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -43,6 +44,11 @@ class TopUp(Part):
     price_usd: Dollars = Field(description="US dollars", examples=["4.99"])
 
 
+def whole_credits_cents(credits_per_usd: int) -> int:
+    """Return the least amount of money, in cents, that brings whole credits: its multiples are all that do."""
+    return 100 // math.gcd(100, credits_per_usd)
+
+
 class FreeAmount(Part):
     """Credits for an amount of money that the customer chooses."""
 
@@ -53,6 +59,11 @@ class FreeAmount(Part):
         default=False,
         description="customers read prices and what they have in US dollars, at this rate, instead of in credits",
     )
+
+    @property
+    def step_cents(self) -> int:
+        """What amounts must be a multiple of, so that nobody pays for a part of a credit."""
+        return whole_credits_cents(self.credits_per_usd)
 
 
 class Donations(Part):

@@ -22,7 +22,10 @@ class ProviderLimits(Part):
     requests_per_minute: int | None = Field(default=None, ge=1, le=10_000_000, description="requests in any minute")
     tokens_per_minute: int | None = Field(default=None, ge=1, le=10**10, description="tokens in any minute")
     tokens_each: int = Field(
-        default=1_000, ge=1, le=10_000_000, description="tokens expected of one request, until some have been measured"
+        default=1_000,
+        ge=1,
+        le=10_000_000,
+        description="tokens that one request uses at most, until 20 have been measured",
     )
 
 

@@ -1,5 +1,6 @@
 """What customers may ask for: operations with their inputs, options and routes."""
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -156,7 +157,7 @@ class Operation(Part):
         default=False, description="send again although the provider may have billed an attempt whose answer was lost"
     )
 
-    @property
+    @cached_property
     def legs(self) -> tuple[Leg, ...]:
         """The route with every provider as a table."""
         return tuple(Leg(provider=each) if isinstance(each, str) else each for each in self.route)

@@ -138,7 +138,7 @@ def test_room_in_tokens_is_what_requests_use_and_what_is_reserved_while_they_run
     queued(box, 100)
     each = (400 + 600) / 2  # half of the time the 400 of the mean, half of the time the most, 600
     at_once, per_s = 10, (6_000 - 600 / 2) / each / capacity.WINDOW_S
-    limited = product(slots=50, tokens_per_minute=6_000)
+    limited = product(slots=50, tokens_per_minute=6_000, tokens_each=500)
     assert expected(box, limited) == pytest.approx((101 - at_once) / per_s, rel=0.02)
 
 

@@ -9,7 +9,7 @@ import pytest
 from penstock.kit import postgres_together
 from penstock.kit.database import Transaction
 from penstock.kit.postgres import PostgresDatabase
-from penstock.kit.postgres_together import GROUP_UNITS, batched
+from penstock.kit.postgres_together import GROUP_UNITS
 
 OWNERS = [f"owner {number:03}" for number in range(3 * GROUP_UNITS)]
 
@@ -84,16 +84,3 @@ async def test_names_are_taken_when_nobody_waits_for_a_row_any_more(database: Po
     before = [database.write_for(owner, count_up, owner) for owner in leaders]  # these find nobody to share with
     await asyncio.gather(*before, *(database.write_for(owner, unit, owner) for owner in others))
     assert order == ["rows"] * len(others) + ["name"] * len(others)
-
-
-def test_statements_say_to_whose_turn_their_rows_belong() -> None:
-    assert batched("SELECT a FROM b WHERE c = $1", 1) == (
-        "SELECT asked.*, $2::int AS _unit FROM (SELECT a FROM b WHERE c = $1) AS asked"
-    )
-    assert batched("\nupdate b SET a = $1", 1) == (
-        "WITH asked AS (\nupdate b SET a = $1 RETURNING 1) SELECT COUNT(*) AS changed, $2::int AS _unit FROM asked"
-    )
-    assert batched("DELETE FROM b RETURNING a", 0) == (
-        "WITH asked AS (DELETE FROM b RETURNING a) SELECT asked.*, $1::int AS _unit FROM asked"
-    )
-    assert batched("WITH c AS (DELETE FROM b RETURNING a) SELECT a FROM c", 0) is None

@@ -86,6 +86,15 @@ def test_coloringbook_gives_three_pages_and_takes_five_dollars() -> None:
     assert [product.worth(amount) for amount in (50, 123_456, -5)] == ["$0.50", "$1,234.56", "-$0.05"]
 
 
+def test_a_free_amount_must_be_able_to_bring_whole_credits(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    path = tmp_path / "slip.toml"
+    path.write_text(text.replace('min_usd = "5.00", max_usd = "200.00"', 'min_usd = "5.10", max_usd = "5.40"'))
+    with pytest.raises(ProductFileError) as caught:
+        load_product(path, {})
+    assert ["steps of $0.50" in mistake.render("f") for mistake in caught.value.mistakes] == [True]
+
+
 def test_without_their_extra_videos_are_off_and_say_how_to_switch_them_on() -> None:
     product = load_product(EXAMPLE.with_name("imagine.toml"), {}).product
     state = availability(product, {}, videos=False).operations["animate"]

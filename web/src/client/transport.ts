@@ -45,6 +45,15 @@ export interface TransportOptions {
 
 export const PREFIX = "/api/v1";
 
+/** What came back, whole: an answer that breaks off on its way is no answer. */
+interface Answer {
+  ok: boolean;
+  status: number;
+  retryAfter: string | null;
+  /** What the JSON says; undefined where it is none. */
+  body: unknown;
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Transport {
@@ -68,26 +77,22 @@ export class Transport {
 
   /** @throws Problem for every answer that is not 2xx and for no answer; AbortError when `signal` fires. */
   async json<T>(path: string, call: Call = {}): Promise<T> {
-    const response = await this.send(path, call);
-    if (response.status === 204) return undefined as T;
-    try {
-      return (await response.json()) as T;
-    } catch {
-      throw parseProblem(response.status, null);
-    }
+    const answer = await this.#renewing(path, call);
+    if (answer.status === 204) return undefined as T;
+    if (!answer.ok || answer.body === undefined) throw problemIn(answer);
+    return answer.body as T;
   }
 
-  /** As `json`, but hands over the answer itself, its body unread. */
-  async send(path: string, call: Call = {}): Promise<Response> {
+  async #renewing(path: string, call: Call): Promise<Answer> {
     const sentAt = Date.now();
-    const response = await this.#repeated(path, call);
-    if (response.status !== 401 || call.renew === false) return this.#accept(response);
+    const answer = await this.#repeated(path, call);
+    if (answer.status !== 401 || call.renew === false) return answer;
     if (await this.renew(sentAt)) {
       const again = await this.#repeated(path, call);
-      if (again.status !== 401) return this.#accept(again);
+      if (again.status !== 401) return again;
     }
     this.#options.onSignedOut?.();
-    return this.#accept(response);
+    return answer;
   }
 
   /** Renews the session once for all who ask; true when there is a session again. */
@@ -104,29 +109,23 @@ export class Transport {
     return exclusively(async () => {
       const renewed = Math.max(this.#renewedAtMs, this.#options.renewedAt?.read() ?? 0);
       if (renewed > sinceMs) return true;
-      const response = await this.#once("/auth/refresh", { method: "POST", json: {} }).catch(() => null);
-      if (!response?.ok) return false;
+      const answer = await this.#once("/auth/refresh", { method: "POST", json: {} }).catch(() => null);
+      if (!answer?.ok) return false;
       this.#renewedAtMs = Date.now();
       this.#options.renewedAt?.write(this.#renewedAtMs);
       return true;
     });
   }
 
-  async #accept(response: Response): Promise<Response> {
-    if (response.ok) return response;
-    const body: unknown = await response.json().catch(() => null);
-    throw parseProblem(response.status, body, response.headers.get("retry-after"));
-  }
-
-  async #repeated(path: string, call: Call): Promise<Response> {
+  async #repeated(path: string, call: Call): Promise<Answer> {
     const repeatable = (call.method ?? "GET") === "GET" || "idempotency-key" in (call.headers ?? {});
     for (let attempt = 1; ; attempt += 1) {
       const last = !repeatable || attempt === MAX_ATTEMPTS;
       try {
-        const response = await this.#once(path, call);
+        const answer = await this.#once(path, call);
         this.#options.onReachable?.(true);
-        const wait = last ? null : await pauseAskedFor(response, this.#backoff(attempt));
-        if (wait === null) return response;
+        const wait = last ? null : pauseAskedFor(answer, this.#backoff(attempt));
+        if (wait === null) return answer;
         await this.#sleep(wait);
       } catch (error) {
         if (call.signal?.aborted) throw error;
@@ -140,18 +139,20 @@ export class Transport {
     }
   }
 
-  #once(path: string, call: Call): Promise<Response> {
+  async #once(path: string, call: Call): Promise<Answer> {
     const headers: Record<string, string> = { accept: "application/json", ...call.headers };
     if (call.json !== undefined) headers["content-type"] = "application/json";
     if (this.token !== undefined) headers["authorization"] = `Bearer ${this.token}`;
     const limit = AbortSignal.timeout(call.limitMs ?? REQUEST_LIMIT_MS);
-    return this.#fetch(this.url(path), {
+    const response = await this.#fetch(this.url(path), {
       method: call.method ?? "GET",
       headers,
       body: call.json === undefined ? null : JSON.stringify(call.json),
       credentials: this.token === undefined ? "same-origin" : "omit",
       signal: call.signal ? AbortSignal.any([call.signal, limit]) : limit,
     });
+    const { ok, status } = response;
+    return { ok, status, retryAfter: response.headers.get("retry-after"), body: parsed(await response.text()) };
   }
 
   /** Waits before a caller's next try: as long as the server asked for, or longer each time. */
@@ -170,14 +171,20 @@ export class Transport {
   }
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const problemIn = (answer: Answer): Problem => parseProblem(answer.status, answer.body, answer.retryAfter);
+
 /** Milliseconds to wait before asking again, or null when this answer is final. */
-async function pauseAskedFor(response: Response, backoffMs: number): Promise<number | null> {
-  if (!GONE_FOR_A_MOMENT.has(response.status)) return null;
-  const body: unknown = await response
-    .clone()
-    .json()
-    .catch(() => null);
-  const problem: Problem = parseProblem(response.status, body, response.headers.get("retry-after"));
+function pauseAskedFor(answer: Answer, backoffMs: number): number | null {
+  if (!GONE_FOR_A_MOMENT.has(answer.status)) return null;
+  const problem = problemIn(answer);
   if (!WORTH_REPEATING.has(problem.code)) return null;
   const asked = (problem.retryAfterS ?? 0) * 1000;
   return asked > MAX_PAUSE_MS ? null : Math.max(asked, backoffMs);

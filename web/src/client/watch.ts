@@ -8,7 +8,7 @@
  */
 import type { Channel } from "./channels";
 import { applyEvent, Cursor } from "./events";
-import { asProblem, isAbort, type Problem } from "./problem";
+import { asProblem, isAbort, type Problem, UNEXPECTED } from "./problem";
 import type { Job, LiveEvent } from "./types";
 import { hasEnded } from "./types";
 
@@ -176,7 +176,9 @@ export class JobWatch {
   }
 
   #failed(problem: Problem): void {
-    const away = problem.status === 0 || problem.status === 429 || problem.status >= 500;
+    // What is not in the shape of the interface was answered by something in between.
+    const between = problem.code === UNEXPECTED;
+    const away = between || problem.status === 0 || problem.status === 429 || problem.status >= 500;
     if (away) return this.#options.onReachable?.(false);
     this.stop();
     this.#options.onProblem(problem);

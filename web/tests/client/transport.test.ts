@@ -17,6 +17,17 @@ const json =
     new Response(JSON.stringify(body), { status, headers });
 const away: Answer = () => Promise.reject(new TypeError("fetch failed"));
 
+/** The head of an answer came, and half of its body. */
+const brokenOff: Answer = () => {
+  const half = new ReadableStream({
+    start: (body) => {
+      body.enqueue(new TextEncoder().encode('{"name": "'));
+      body.error(new TypeError("network error"));
+    },
+  });
+  return new Response(half, { status: 200 });
+};
+
 let seen: Seen[];
 let pauses: number[];
 
@@ -69,6 +80,19 @@ describe("repeating", () => {
     expect((await problemOf(client.product())).code).toBe("unreachable");
     expect(seen).toHaveLength(MAX_ATTEMPTS);
     expect(reachable).toEqual([false]);
+  });
+
+  it("takes an answer that breaks off for none", async () => {
+    const reachable: boolean[] = [];
+    const client = clientWith({ "/product": [brokenOff] }, { onReachable: (is) => reachable.push(is) });
+    expect((await problemOf(client.product())).code).toBe("unreachable");
+    expect(seen).toHaveLength(MAX_ATTEMPTS);
+    expect(reachable).toEqual([false]);
+  });
+
+  it("repeats a read whose answer broke off", async () => {
+    const client = clientWith({ "/product": [brokenOff, json(200, { name: "p" })] });
+    expect((await client.product()).name).toBe("p");
   });
 
   it("never repeats a write without a key: it could act twice", async () => {
@@ -193,6 +217,16 @@ describe("the session", () => {
 });
 
 describe("calls", () => {
+  it("tell of an answer that is not of the interface, such as a page that somebody put in between", async () => {
+    const client = clientWith({ "/product": [() => new Response("<p>Sign in to this hotel</p>", { status: 200 })] });
+    expect((await problemOf(client.product())).code).toBe("unexpected");
+  });
+
+  it("may be answered with nothing", async () => {
+    const client = clientWith({ "/results/res_1": [() => new Response(null, { status: 204 })] });
+    expect(await client.deleteResult("res_1")).toBeUndefined();
+  });
+
   it("leave empty filters out of the address", async () => {
     const client = clientWith({ "/jobs?limit=24&status=succeeded": [json(200, { items: [] })] });
     await client.jobs({ status: "succeeded", cursor: null });

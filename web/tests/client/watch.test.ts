@@ -181,6 +181,16 @@ describe("a job that is watched", () => {
     expect(scene.shown.at(-1)?.[0].status).toBe("succeeded");
   });
 
+  it.each([200, 404])("goes on when something in between answers with %i and a page of its own", async (status) => {
+    scene.onRead = (read) => {
+      if (read === 2) throw parseProblem(status, null);
+      return read < 4 ? RUNNING : DONE;
+    };
+    await scene.watch({}).run();
+    expect([scene.problems, scene.reachable.includes(false)]).toEqual([[], true]);
+    expect(scene.shown.at(-1)?.[0].status).toBe("succeeded");
+  });
+
   it("ends with the problem when there is no such job", async () => {
     scene.onRead = () => {
       throw parseProblem(404, { code: "not_found" });
