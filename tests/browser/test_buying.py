@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_every_page import Look, signed_in
@@ -55,6 +55,23 @@ def test_a_customer_buys_changes_and_cancels(device: Device, visit: Visit) -> No
     expect(page.get_by_test_id("subscription")).to_contain_text("Ends")
     page.get_by_role("button", name="Keep the plan").click()
     expect(page.get_by_test_id("subscription")).to_contain_text("renews on")
+
+
+def test_who_buys_before_the_server_knows_who_it_is(visit: Visit) -> None:
+    """A customer who is quick is signed in all the same, and not sent to sign up."""
+    customer = visit()
+    page = customer.page
+    customer.open()
+    customer.sign_up()
+    asked: list[Route] = []
+    page.route("**/api/v1/me", lambda route: asked.append(route))  # noqa: PLW0108 - wants a function
+    customer.open("/pricing")
+    page.get_by_test_id("buy-small").click()
+    expect(page.get_by_test_id("buy-small")).to_be_disabled()
+    page.route("**/api/v1/me", lambda route: route.continue_())
+    for request in asked:
+        request.continue_()
+    expect(page.get_by_text("Test checkout: no money moves")).to_be_visible()
 
 
 def available(told: str) -> Decimal:

@@ -3,7 +3,7 @@ import { asProblem, type Problem, type Purchase } from "../client";
 import { api } from "./api";
 import { withNext } from "./links";
 import { here, navigate } from "./router.svelte";
-import { session } from "./session.svelte";
+import { identified, session } from "./session.svelte";
 
 /** Leaves for an address: a page of our own or the payment provider's. */
 export function leaveFor(url: string): void {
@@ -18,13 +18,14 @@ export class Buying {
   #keys = new Map<string, string>();
 
   async buy(name: string, purchase: Purchase): Promise<void> {
-    if (!session.signedIn) return navigate(withNext("/sign-up", here()));
     if (this.busy) return;
     this.busy = name;
     this.problem = null;
     const key = this.#keys.get(name) ?? crypto.randomUUID();
     this.#keys.set(name, key);
     try {
+      await identified();
+      if (session.known && !session.signedIn) return navigate(withNext("/sign-up", here()));
       leaveFor(await api.checkout(purchase, key));
       this.#keys.delete(name);
     } catch (error) {

@@ -27,8 +27,18 @@ class Session {
 
 export const session = new Session();
 
+let asked: Promise<void> = Promise.resolve();
+
 /** Reads the account again, for instance after its credits changed. Failing to is no reason to complain. */
-export async function refreshSession(): Promise<void> {
+export function refreshSession(): Promise<void> {
+  asked = readAccount();
+  return asked;
+}
+
+/** Waits for the answer that is on its way, if one is: until then somebody signed in looks like a stranger. */
+export const identified = (): Promise<void> => asked;
+
+async function readAccount(): Promise<void> {
   try {
     session.account = await api.me();
     session.known = true;
