@@ -13,6 +13,7 @@ from penstock.kit.database import Database, DatabaseUnavailableError, P, T, Tran
 
 PATIENCE_S: Final = 30.0  # as long as a lease: who could not write for so long holds its job no more
 FIRST_PAUSE_S, MOST_PAUSE_S = 0.05, 2.0
+CANCELLED_WAIT_S = 10.0  # how long a cancelled caller waits for its write, so that what it does next finds it done
 
 log = structlog.get_logger()
 
@@ -22,20 +23,30 @@ class Patient:
     """A database that is asked again while it is away, for `PATIENCE_S`.
 
     A commit whose answer was lost is written once more: units are guarded by what they change (a fence, a state), so
-    the second time finds that it is done.
+    the second time finds that it is done. Who is cancelled meanwhile still writes, and then ends.
     """
 
     database: Database
 
     async def write(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do `Database.write`. Errors: as that, DatabaseUnavailableError only in the end."""
-        return await _insist(partial(self.database.write, unit, *args, **kwargs))
+        return await _to_its_end(partial(self.database.write, unit, *args, **kwargs))
 
     async def write_for(
         self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do `Database.write_for`. Errors: as that, DatabaseUnavailableError only in the end."""
-        return await _insist(partial(self.database.write_for, owner, unit, *args, **kwargs))
+        return await _to_its_end(partial(self.database.write_for, owner, unit, *args, **kwargs))
+
+
+async def _to_its_end(write: Callable[[], Awaitable[T]]) -> T:
+    task = asyncio.create_task(_insist(write))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CANCELLED_WAIT_S)
+        task.cancel()
+        raise
 
 
 async def _insist(write: Callable[[], Awaitable[T]]) -> T:
