@@ -17,14 +17,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from penstock.kit import postgres_connections
+from penstock.kit import postgres_connections, sqlite
 from penstock.kit.database import DatabaseUnavailableError
 from penstock.kit.errors import Problem
 from penstock.kit.postgres_transaction import lock_number
-from penstock.kit.sqlite import BUSY_TIMEOUT_S
 
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = lock_number("penstock migrations")
@@ -130,20 +130,28 @@ def refuse_newer(revision: str | None) -> None:
 
 
 def _on(place: Place, work: Callable[[Connection], T]) -> T:
-    """Do something on a connection of its own, which commits nothing by itself."""
-    if isinstance(place, str):
-        try:
-            return asyncio.run(_on_postgres(place, work))
-        except DatabaseUnavailableError as error:
-            raise Problem("unavailable", str(error)) from error
+    """Do something on a connection of its own, which commits nothing by itself.
 
+    Errors: Problem `unavailable`, with what to do.
+    """
+    try:
+        return asyncio.run(_on_postgres(place, work)) if isinstance(place, str) else _on_sqlite(place, work)
+    except DatabaseUnavailableError as error:
+        raise Problem("unavailable", str(error)) from error
+
+
+def _on_sqlite(path: Path, work: Callable[[Connection], T]) -> T:
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(place, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        return sqlite3.connect(path, timeout=sqlite.BUSY_TIMEOUT_S, isolation_level=None)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             return work(connection)
+    except DBAPIError as error:
+        if (told := sqlite.trouble(path, error)) is not None:
+            raise told from error
+        raise
     finally:
         engine.dispose()
 

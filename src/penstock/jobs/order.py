@@ -9,7 +9,7 @@ from typing import Any
 from penstock.kit.errors import FieldError, Problem
 from penstock.product.prices import price_of
 from penstock.product.schema import Product
-from penstock.product.schema_work import Input, Operation, Option
+from penstock.product.schema_work import Input, Operation, Option, on_step
 
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 
@@ -144,7 +144,11 @@ def _option_error(option: Option, value: object) -> str | None:
 def _range_error(option: Option, value: object) -> str | None:
     low, high = option.min or 0.0, 1.0 if option.max is None else option.max
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if number and low <= float(str(value)) <= high else f"“{option.title}” is from {low:g} to {high:g}."
+    if not number or not low <= float(str(value)) <= high:
+        return f"“{option.title}” is from {low:g} to {high:g}."
+    if option.step is not None and not on_step(float(str(value)), low, option.step):
+        return f"“{option.title}” goes from {low:g} in steps of {option.step:g}."
+    return None
 
 
 def _corners_error(option: Option, value: object) -> str | None:

@@ -210,9 +210,7 @@ class SqliteDatabase:
 
     def _lost(self, error: BaseException) -> DatabaseUnavailableError:
         cause = error.__cause__ or error if isinstance(error, _GroupLostError) else error
-        advice = _UNAVAILABLE.get(_primary_code(cause))
-        said = getattr(cause, "orig", cause)
-        lost = DatabaseUnavailableError(f"{self.path}: {said}" + (f" ({advice})" if advice else ""))
+        lost = trouble(self.path, cause) or DatabaseUnavailableError(f"{self.path}: {getattr(cause, 'orig', cause)}")
         lost.__cause__ = cause
         return lost
 
@@ -250,6 +248,12 @@ def _pragmas(durability: Durability, *, read_only: bool) -> list[str]:
 
 def _call(unit: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], transaction: Transaction) -> T:
     return unit(transaction, *args, **kwargs)
+
+
+def trouble(path: Path, error: BaseException) -> DatabaseUnavailableError | None:
+    """Return what an error says about the database and what to do; None for one that is about a statement."""
+    advice = _UNAVAILABLE.get(_primary_code(error))
+    return None if advice is None else DatabaseUnavailableError(f"{path}: {getattr(error, 'orig', error)} ({advice})")
 
 
 def _primary_code(error: BaseException) -> int:

@@ -15,7 +15,7 @@ from penstock.product.checks_prices import price_complaints
 from penstock.product.mistakes import Complaint, did_you_mean, listed
 from penstock.product.positions import KeyPath
 from penstock.product.schema import Workers
-from penstock.product.schema_work import Input
+from penstock.product.schema_work import Input, on_step
 from penstock.product.structure import Document, shown
 from penstock.product.texts import PLACEHOLDER
 
@@ -296,3 +296,5 @@ def _range(path: KeyPath, option: dict[str, Any]) -> Iterator[Complaint]:
         yield Complaint((*path, "default"), f"is {default:g}, but must be from {low:g} to {high:g}")
     if step is not None and step > high - low:
         yield Complaint((*path, "step"), f"is {step:g}, but the whole range is only {high - low:g}")
+    elif step and default is not None and not on_step(default, low, step):
+        yield Complaint((*path, "default"), f"is {default:g}, but must be whole steps of {step:g} above {low:g}")

@@ -1,5 +1,6 @@
 """What customers may ask for: operations with their inputs, options and routes."""
 
+import math
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from penstock.product.schema_parts import Cost, InputKind, Name, OptionKind, Part, Sentence, Title
 
 MAX_PRICE_CREDITS = 10_000  # of one result, whatever the customer sets
+STEP_TOLERANCE = 1e-6  # steps
 
 
 class Template(Part):
@@ -53,7 +55,9 @@ class Option(Part):
     )
     min: float | None = Field(default=None, description="for `range`: the lowest number")
     max: float | None = Field(default=None, description="for `range`: the highest number")
-    step: float | None = Field(default=None, gt=0, description="for `range`: distance between two numbers")
+    step: float | None = Field(
+        default=None, gt=0, description="for `range`: only `min` and whole steps above it are taken; absent: any number"
+    )
 
     @property
     def start(self) -> str | bool | float | None:
@@ -67,6 +71,15 @@ class Option(Part):
             "corners": None,
         }
         return starts[self.kind]
+
+
+def on_step(number: float, low: float, step: float) -> bool:
+    """Whether a number is whole steps above `low`; what decimals lose in binary is passed over.
+
+    So are steps that nobody can count: of nan or inf, or too small.
+    """
+    steps = (number - low) / step
+    return not math.isfinite(steps) or abs(math.remainder(steps, 1)) < STEP_TOLERANCE
 
 
 class Leg(Part):

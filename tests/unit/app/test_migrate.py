@@ -98,6 +98,21 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(migrated: Path)
     assert migrate.revision_of(migrated) == "9999_future"
 
 
+def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "photo.sqlite3"
+    path.write_bytes(b"not a database" * 100)
+    for look in (migrate.migrate, migrate.revision_of):
+        with pytest.raises(Problem, match=r"file is not a database .*restore it from a backup") as refused:
+            look(path)
+        assert (refused.value.code, str(path) in str(refused.value)) == ("unavailable", True)
+    assert path.read_bytes() == b"not a database" * 100
+
+
+def test_a_folder_that_is_missing_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="see whether its folder exists"):
+        migrate.migrate(tmp_path / "gone" / "penstock.sqlite3")
+
+
 def test_a_migration_that_breaks_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "broken.sqlite3"
     run = command.upgrade

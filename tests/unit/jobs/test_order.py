@@ -26,6 +26,7 @@ def product() -> Product:
         "options": {
             "grain": {"kind": "toggle", "title": "Take out the grain", "default": True},
             "strength": {"kind": "range", "title": "Strength", "min": 0.0, "max": 2.0, "default": 1.0},
+            "size": {"kind": "range", "title": "Size", "min": 0.1, "max": 1.0, "step": 0.1},
             "style": {
                 "kind": "choice",
                 "title": "Style",
@@ -65,10 +66,11 @@ def wrong(**changes: Any) -> dict[str, str]:
 
 
 def test_what_was_not_chosen_starts_where_the_file_says() -> None:
-    assert read().options == {"grain": True, "strength": 1.0, "style": "warm"}
+    assert read().options == {"grain": True, "strength": 1.0, "size": 0.1, "style": "warm"}
     assert read(options={"grain": False, "style": "cold"}).options == {
         "grain": False,
         "strength": 1.0,
+        "size": 0.1,
         "style": "cold",
     }
 
@@ -135,6 +137,8 @@ def test_a_wrong_input_is_told(inputs: dict[str, Any], field: str, says: str) ->
         ("strength", "1", "from 0 to 2"),
         ("strength", float("nan"), "from 0 to 2"),
         ("strength", float("inf"), "from 0 to 2"),
+        ("size", 0.75, "from 0.1 in steps of 0.1"),
+        ("size", 1.1, "from 0.1 to 1"),
         ("corners", "no", "four [x, y] pairs"),
         ("corners", CORNERS[:3], "four [x, y] pairs"),
         ("corners", [*CORNERS[:3], [0.1]], "four [x, y] pairs"),
@@ -151,8 +155,14 @@ def test_a_wrong_option_is_told(name: str, value: object, says: str) -> None:
 
 
 def test_right_options_are_taken_as_they_are() -> None:
-    options = {"grain": False, "strength": 2, "style": "cold", "corners": CORNERS}
+    options = {"grain": False, "strength": 2, "size": 1, "style": "cold", "corners": CORNERS}
     assert read(options=options).options == options
+
+
+def test_every_step_of_a_range_is_taken_also_where_decimals_are_not_exact() -> None:
+    for tenths in range(1, 11):
+        assert read(options={"size": tenths / 10}).options["size"] == tenths / 10
+        assert read(options={"size": tenths * 0.1}).options["size"] == tenths * 0.1
 
 
 @pytest.mark.parametrize("key", ["", "x" * (MAX_IDEMPOTENCY_KEY_CHARACTERS + 1)])
