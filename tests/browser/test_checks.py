@@ -1,7 +1,9 @@
 """The checks notice: each is shown a page that has just what it looks for."""
 
+import time
+
 from tests.browser import checks
-from tests.browser.conftest import Visit
+from tests.browser.conftest import PATIENCE_MS, Visit
 from tests.browser.visitor import PHONE, Visitor
 
 _ADD = "const added = document.createElement('{tag}'); document.querySelector('main').append(added); added.{change}"
@@ -54,6 +56,8 @@ def test_what_goes_wrong_in_a_browser_is_noticed(visit: Visit) -> None:
 
 def noticed(visitor: Visitor, kind: str) -> None:
     """Wait until a complaint of this kind has come, and take no offence at those there are."""
-    visitor.page.wait_for_function("true")  # events come while the page is asked
-    assert any(text.startswith(kind) for text in visitor.complaints), f"{kind}: {visitor.complaints}"
+    limit = time.monotonic() + PATIENCE_MS / 1_000
+    while not any(text.startswith(kind) for text in visitor.complaints):
+        assert time.monotonic() < limit, f"{kind}: {visitor.complaints}"
+        visitor.page.evaluate("new Promise(requestAnimationFrame)")  # events come while the page is asked
     visitor.complaints.clear()

@@ -10,13 +10,14 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import Visit
 from tests.browser.pictures import PRINT_CORNERS, Pictures
 from tests.browser.visitor import DEVICES, PHONE, Device, Visitor
+from tests.support.served import Served
 
 FREE_CREDITS, PRICE = 3, 2
 FREE_SHORT_SIDE = 480
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
-def test_customer_journey(device: Device, visit: Visit, pictures: Pictures, tmp_path: Path) -> None:
+def test_customer_journey(device: Device, visit: Visit, served: Served, pictures: Pictures, tmp_path: Path) -> None:
     customer = visit(device)
     customer.open()
     customer.sign_up()
@@ -28,8 +29,9 @@ def test_customer_journey(device: Device, visit: Visit, pictures: Pictures, tmp_
     expect(customer.page.get_by_text(f"You have {FREE_CREDITS} credits; 1 left after this.")).to_be_visible()
     expect(customer.page.get_by_test_id("submit-job")).to_have_text(re.compile(f"Restore · {PRICE} credits"))
 
-    job = customer.submit()
-    expect(customer.page.get_by_test_id("job-progress")).to_be_visible()
+    with served.held_up():  # or it may be done before the page has looked
+        job = customer.submit()
+        expect(customer.page.get_by_test_id("job-progress")).to_be_visible()
     customer.wait_for("succeeded")
     customer.has_credits(FREE_CREDITS - PRICE)
     the_slider_uncovers_the_original(customer)

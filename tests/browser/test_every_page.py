@@ -51,8 +51,7 @@ def test_pages_of_a_customer(device: Device, visit: Visit, served: Served, pictu
     customer.pick(pictures.scene)
     expect(customer.page.get_by_text("left after this.")).to_be_visible()
     look.at("edit", "Check the corners")
-    done = customer.submit()
-    with under_way(customer, served):
+    with under_way(customer, served) as done:
         look.at("job")
     customer.wait_for("succeeded")
     expect(customer.page.get_by_test_id("download-full")).to_be_visible()
@@ -139,10 +138,21 @@ def signed_in(visit: Visit, served: Served, device: Device) -> Visitor:
 
 
 @contextmanager
-def under_way(customer: Visitor, served: Served) -> Iterator[None]:
-    """Hold up the work as soon as some of it is done."""
-    customer.page.wait_for_function(
-        """() => Number(document.querySelector("[data-testid=job-progress]")?.dataset.percent) > 0"""
-    )
+def under_way(customer: Visitor, served: Served) -> Iterator[str]:
+    """Start the work, and hold it up as soon as the page shows that some of it is done; yields the job's id.
+
+    It gets a moment at a time until then: nobody knows how much of it is done before the page has looked.
+    """
     with served.held_up():
-        yield
+        job = customer.submit()
+    while True:
+        with served.held_up():
+            shown = customer.ask(f"/jobs/{job}")
+            assert shown["status"] in {"queued", "running"}, f"it was over before it could be held up: {shown}"
+            if not shown["progress"]:
+                continue
+            customer.page.wait_for_function(
+                """() => Number(document.querySelector("[data-testid=job-progress]")?.dataset.percent) > 0"""
+            )
+            yield job
+            return

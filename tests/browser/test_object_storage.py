@@ -67,6 +67,9 @@ def test_a_picture_goes_there_and_comes_from_there(
     assert customer.ask(f"/uploads/{upload}")["bytes"] == pictures.scene.stat().st_size
     job = customer.submit()
     customer.wait_for("succeeded")
+    for picture in ("Before", "After"):
+        shown = customer.page.get_by_alt_text(picture, exact=True)
+        expect(shown).not_to_have_js_property("naturalWidth", 0)
     the_slider_uncovers_the_original(customer)
     the_file_is_a_restored_picture(customer, pictures.scene, tmp_path)
     fetched = [path for method, path in seen if method == "GET"]

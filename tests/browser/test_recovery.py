@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.pictures import Pictures
-from tests.browser.visitor import DEVICES, PHONE, Device, Visitor
+from tests.browser.test_every_page import under_way
+from tests.browser.visitor import DEVICES, PHONE, Device
 from tests.support.served import Served
 
 AWAY = "We can't reach Rekindle right now."
@@ -20,10 +21,9 @@ def test_a_job_survives_the_end_of_its_worker(device: Device, visit: Visit, mort
     customer.open()
     customer.sign_up()
     customer.pick(pictures.scene)
-    job = customer.submit()
-    half_way(customer)
+    with under_way(customer, mortal) as job:
+        mortal.kill()
 
-    mortal.kill()
     expect(customer.page.get_by_text(AWAY)).to_be_visible()
     expect(customer.page.get_by_text("The connection is gone; the work goes on.")).to_be_visible()
     mortal.start()
@@ -60,10 +60,3 @@ def test_without_a_server_the_app_says_so_and_goes_on_when_it_is_back(
     mortal.start()
     expect(visitor.page.get_by_text(AWAY)).to_have_count(0)
     visitor.pick(pictures.cat)
-
-
-def half_way(customer: Visitor) -> None:
-    """Wait until the page shows that a part of the work is done."""
-    customer.page.wait_for_function(
-        """() => Number(document.querySelector("[data-testid=job-progress]")?.dataset.percent) > 0"""
-    )

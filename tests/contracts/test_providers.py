@@ -209,10 +209,22 @@ async def test_so_does_an_answer_that_breaks_off(stage: Stage) -> None:
     assert len(stage.vendor.orders) == 1
 
 
-async def test_so_does_silence(stage: Stage) -> None:
+async def test_so_does_silence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time begins to run when the order has come, however long it was on its way."""
     stage.vendor.faults.append("silent")
+    asking = asyncio.create_task(stage.provider.submit(stage.request, Attempt(1, "key", 60.0)))
+    await stage.vendor.held.wait()
+    loop, passed = asyncio.get_running_loop(), 0.0
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + passed)
+    while not asking.done() and passed < 300:
+        passed += 1
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert not asking.cancelled(), "it waits longer than it was told"
     with pytest.raises(ProviderError) as caught:
-        await stage.provider.submit(stage.request, Attempt(1, "key", 0.2))
+        await asking
     assert caught.value.kind == "unknown"
     assert len(stage.vendor.orders) == 1
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from penstock.jobs import roster
+from penstock.jobs import queue, roster
 from penstock.jobs.flow import Flow
 from penstock.jobs.submit import submit
 from penstock.kit import redis_server, shared_hints
@@ -37,6 +37,8 @@ FUNDS = 1_000_000
 PRICE = 2
 RETRY_S = 0.05  # between two tries of a customer who was told that the server is away
 PATIENCE_S = 120.0
+LEASE_S = 12.0  # where each try is counted: nobody loses a job for having stood still for some seconds
+SHORT_LEASE_S = 2.0  # where only the end counts
 DISK_BYTES, FILL_BYTES = 160_000_000, 4_096
 
 pytestmark = pytest.mark.slow
@@ -72,8 +74,8 @@ def shared(postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -
 class Fleet:
     """Worker processes, and the services of a process that only serves."""
 
-    def __init__(self, folder: Path, shared: dict[str, str], serving: Running) -> None:
-        self.folder, self.shared, self.serving = folder, shared, serving
+    def __init__(self, folder: Path, shared: dict[str, str], serving: Running, lease_s: float = SHORT_LEASE_S) -> None:
+        self.folder, self.shared, self.serving, self.lease_s = folder, shared, serving, lease_s
         self.traces = folder / "traces"
         self.traces.mkdir()
         self.workers: list[WorkerProcess] = []
@@ -86,7 +88,7 @@ class Fleet:
 
     async def start(self) -> WorkerProcess:
         folder = self.folder / f"worker{next(self._numbers)}"
-        made = WorkerProcess(folder, self.traces, self.shared, product=PRODUCT)
+        made = WorkerProcess(folder, self.traces, self.shared, lease_s=self.lease_s, product=PRODUCT)
         self.workers.append(made)
         return await asyncio.to_thread(made.start)
 
@@ -106,6 +108,10 @@ class Fleet:
             while sent(self.traces).count(job_id) < times:
                 await asyncio.sleep(0.01)
 
+    async def leases_run_out(self) -> None:
+        """Let it be later than any lease lasts, for those who look after lost ones."""
+        await self.flow.database.write(lambda tx: tx.run(queue.END_LEASES))
+
     def open(self, gate: str) -> None:
         (self.traces / gate).touch()
 
@@ -113,7 +119,7 @@ class Fleet:
 @pytest.fixture
 async def fleet(tmp_path: Path, shared: dict[str, str]) -> AsyncIterator[Fleet]:
     async with running(tmp_path / "serves", product=make_product(**PRODUCT), works=False) as serving:
-        made = Fleet(tmp_path, shared, serving)
+        made = Fleet(tmp_path, shared, serving, LEASE_S)
         await fund(made.flow, "acc_0", FUNDS)
         yield made
         made.kill()
@@ -124,6 +130,7 @@ async def test_a_job_of_a_killed_worker_is_taken_over(fleet: Fleet) -> None:
     job = await fleet.submit(words="gate")
     await fleet.sent(job)
     doomed.kill()
+    await fleet.leases_run_out()
     fleet.open("gate")
     await fleet.start()
     row = await settled(fleet.flow, job)

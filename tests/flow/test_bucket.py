@@ -215,8 +215,9 @@ def away_once_done(way: Proxy, request: Request, attempt: Attempt) -> Finished:
 
 
 async def test_jobs_that_finish_while_it_is_away_wait_for_it_and_end(
-    start: Start, way: Proxy, bucket: TestBucket
+    start: Start, way: Proxy, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(media, "STORE_TRIES", 1_000_000)  # the pauses between them are short here
     async with start(partial(away_once_done, way)) as run:
         ann = await run.customer()
         upload_id = await sent(ann)

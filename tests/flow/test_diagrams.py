@@ -15,6 +15,8 @@ from penstock.app.application import create_app
 from penstock.app.services import Parts
 from penstock.app.wiring import open_services
 from penstock.diagrams import parser
+from penstock.jobs.queue import LEASE_S
+from penstock.kit.clock import Clock, ManualClock
 from penstock.ledger import service as ledger
 from penstock.product.schema import Product
 from penstock.product.settings import Settings
@@ -46,9 +48,9 @@ def document(anthropic_url: str = "", openai_url: str = "", **operation: Any) ->
 
 @asynccontextmanager
 async def served(
-    folder: Path, read: dict[str, Any], keys: dict[str, str], *, works: bool = True
+    folder: Path, read: dict[str, Any], keys: dict[str, str], *, works: bool = True, clock: Clock | None = None
 ) -> AsyncIterator[Running]:
-    parts = Parts(passwords=cheap_passwords(), durability="normal")
+    parts = Parts(passwords=cheap_passwords(), durability="normal", clock=clock)
     settings = Settings(data_dir=folder, secret=SECRET)
     product = loaded(Product.model_validate(read))
     async with open_services(settings, product, keys, works=works, parts=parts) as services:
@@ -202,7 +204,7 @@ async def test_killed_during_the_repair_nothing_is_sent_a_third_time(tmp_path: P
             answer = await customer.post("/jobs", {"operation": "draw", "inputs": {"text": PROSE}, "options": {}})
             job_id = answer.json()["id"]
         changes = {name: read[name] for name in ("operations", "providers", "plans")}
-        worker = WorkerProcess(tmp_path, tmp_path, {}, product=changes, environment=KEYS)
+        worker = WorkerProcess(tmp_path, tmp_path, {}, lease_s=LEASE_S, product=changes, environment=KEYS)
         await asyncio.to_thread(worker.start)
         async with asyncio.timeout(PATIENCE_S):
             await vendor.held.wait()
@@ -220,7 +222,7 @@ async def test_killed_during_the_repair_nothing_is_sent_a_third_time(tmp_path: P
 
 
 async def test_the_eleventh_of_the_day_is_refused_with_a_time_to_come_back(tmp_path: Path) -> None:
-    async with served(tmp_path, document(cache=None), {}, works=False) as run:
+    async with served(tmp_path, document(cache=None), {}, works=False, clock=ManualClock()) as run:
         customer = await run.customer()
         order = {"operation": "draw", "inputs": {"text": "A -> B"}, "options": {}}
         for at in range(10):
@@ -235,7 +237,7 @@ async def test_the_eleventh_of_the_day_is_refused_with_a_time_to_come_back(tmp_p
         problem = refused.json()
         assert (refused.status_code, problem["code"]) == (429, "plan_limit")
         assert "10 jobs a day" in problem["detail"]
-        assert problem["retry_after_s"] == pytest.approx(86_400 - 2 * 3_601, abs=5)
+        assert problem["retry_after_s"] == pytest.approx(86_400 - 2 * 3_601, abs=1)
         assert refused.headers["retry-after"]
         assert [action["kind"] for action in problem["actions"]] == ["wait", "upgrade"]
 

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from penstock.admission.rates import Rate
 from penstock.jobs import live, stream
 from penstock.jobs.positions import PositionTeller
 from penstock.kit.errors import Problem
@@ -275,7 +276,8 @@ async def test_who_says_nothing_is_let_go(tmp_path: Path, monkeypatch: pytest.Mo
     assert code == 4408
 
 
-async def test_messages_have_a_size_a_kind_and_a_rate(tmp_path: Path) -> None:
+async def test_messages_have_a_size_a_kind_and_a_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MESSAGES", Rate.per("live-messages", burst=5, window_s=3_600))
     async with running(tmp_path) as run, listening(run) as server:
         ann = await server.customer()
         codes = []

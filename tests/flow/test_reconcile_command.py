@@ -36,9 +36,11 @@ def listening(server: StripeServer) -> Iterator[str]:
     serving.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
     thread = threading.Thread(target=lambda: asyncio.run(serving.serve(sockets=[opened])))
     thread.start()
-    yield f"http://127.0.0.1:{opened.getsockname()[1]}"
-    serving.should_exit = True
-    thread.join(20)
+    try:
+        yield f"http://127.0.0.1:{opened.getsockname()[1]}"
+    finally:
+        serving.should_exit = True
+        thread.join(20)
 
 
 def penstock(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> Result:

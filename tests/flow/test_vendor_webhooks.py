@@ -16,7 +16,7 @@ from penstock.app.services import Parts
 from penstock.app.wiring import open_services
 from penstock.jobs import run as runner
 from penstock.product.schema import Product
-from tests.support.flows import make_product, settled
+from tests.support.flows import PATIENCE_S, make_product, settled
 from tests.support.servers import API, BASE, Customer, Running, cheap_passwords, loaded, settings_in
 from tests.support.vendors import replicate, runpod
 from tests.support.vendors.case import KEY_NAME
@@ -26,7 +26,6 @@ from tests.support.vendors.wire import KEY, Answer
 
 OUTSIDE = "https://pictures.example"
 FOR_EVER_S = 100_000.0
-LOOKS_S = 10.0  # how long a test waits for looks that are made at once
 
 StandIn = RunPodStandIn | ReplicateStandIn
 
@@ -95,7 +94,7 @@ async def told(
             customer = await run.customer(gift=5)
             job = await customer.submit("draw", words="a fox who bakes bread")
             made = Told(run, customer, vendor, job["id"])
-            async with asyncio.timeout(LOOKS_S):
+            async with asyncio.timeout(PATIENCE_S):
                 while not vendor.orders or made.looks < vendor.looks_needed:
                     await asyncio.sleep(0.01)
             yield made

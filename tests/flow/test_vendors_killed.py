@@ -20,6 +20,7 @@ from training.photographs import photograph
 from penstock.app.application import create_app
 from penstock.app.services import Parts
 from penstock.app.wiring import open_services
+from penstock.jobs.queue import LEASE_S
 from penstock.ledger import service as ledger
 from penstock.product.adapters import TASKS
 from penstock.product.settings import Settings
@@ -63,7 +64,15 @@ class Stage:
     def worker(self, dies_at: str | None = None) -> WorkerProcess:
         document = document_of(self.case, self.vendor.url, **self.operation)
         changes = {name: document[name] for name in ("operations", "providers")}
-        return WorkerProcess(self.folder, self.folder, {}, product=changes, environment=ENVIRONMENT, dies_at=dies_at)
+        return WorkerProcess(
+            self.folder,
+            self.folder,
+            {},
+            lease_s=LEASE_S,  # whoever comes alone waits for no lease, and one that stands still for a while keeps it
+            product=changes,
+            environment=ENVIRONMENT,
+            dies_at=dies_at,
+        )
 
     async def submitted(self) -> tuple[Customer, str]:
         """Let a customer submit the work while nobody works; returns both."""

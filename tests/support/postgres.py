@@ -9,7 +9,6 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -28,6 +27,7 @@ from sqlalchemy.dialects import postgresql
 import penstock.app.tables
 from penstock.app.migrate import newest
 from penstock.kit.database import metadata
+from tests.support.ports import free_port
 
 USER = "penstock"
 TEMPLATE = "template_of_tests"
@@ -68,7 +68,7 @@ class Server:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.settings = SMALL | settings
-        self.port = _free_port()
+        self.port = free_port()
         self._bin = binaries()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -207,10 +207,3 @@ def _as_postgres() -> dict[str, Any]:
         return {}
     account = pwd.getpwnam("postgres")
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.support.ports import free_port
+
 START_LIMIT_S = 30.0
 
 
@@ -35,7 +37,7 @@ class Server:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder, self.options = folder, options
-        self.port = _free_port()
+        self.port = free_port()
         self._binary = binary()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -89,10 +91,3 @@ def server(*options: str) -> Iterator[Server]:
     finally:
         started.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,9 +7,7 @@ starts in some four seconds and takes 150 MB. Every test gets a bucket of its ow
 import itertools
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +28,7 @@ from penstock.media.bucket import Bucket
 from penstock.media.signing import AccessKeys
 from penstock.media.storage import Storage
 from penstock.product.storage_url import BucketAddress, read_storage_url
+from tests.support.ports import free_port
 
 ACCESS_KEY, SECRET_KEY = "PENSTOCKTESTKEY", "penstock/test+secret-of-some-length"
 KEYS = AccessKeys(ACCESS_KEY, SECRET_KEY)
@@ -38,7 +37,6 @@ REGION = "us-east-1"
 PAGE = 20
 """Files that the server lists at one time: few, so that paging is seen."""
 START_LIMIT_S, COMMAND_LIMIT_S = 180.0, 120.0  # on a machine that many share
-PORTS = (10_000, 32_000)
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 
 _CONFIGURATION: Final = """\
@@ -98,7 +96,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         _need_programs()
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cluster = str(uuid.uuid4())
 
@@ -108,7 +106,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers. Errors: AssertionError, with what it said."""
-        ports = {"mon_port": _free_port(), "port": self.port, "page": PAGE}
+        ports = {"mon_port": free_port(), "port": self.port, "page": PAGE}
         text = _CONFIGURATION.format(folder=self.folder, cluster=self._cluster, **ports)
         (self.folder / "ceph.conf").write_text(text)
         for name in ("mon", "osd"):
@@ -271,15 +269,3 @@ def _answers(url: str) -> bool:
     except httpx2.HTTPError:
         time.sleep(0.05)
         return False
-
-
-def _free_port() -> int:
-    """Return a port that nothing listens on, below those that the system gives to connections: none can take it."""
-    for port in random.sample(range(*PORTS), 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("every port is taken")

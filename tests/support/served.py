@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 REKINDLE = ROOT / "examples" / "rekindle.toml"
 START_LIMIT_S = 120.0  # on a machine that many share
 STOP_LIMIT_S = 60.0
 COMMAND = (sys.executable, "-c", "from penstock.cli.main import main; main()")
 READY = "Stop with Ctrl-C."  # the last line of the announcement: requests are answered
-_ADDRESS = re.compile(r" is at (http://\S+:(\d+))")
+_ADDRESS = re.compile(r" is at (http://\S+:\d+)")
 _DEMO = re.compile(r"Sign in as (\S+) with the password (\S+)")
 TOLD_LINES = 30
 
@@ -38,7 +40,7 @@ class Served:
         self.url = ""
         self.demo = ("", "")
         """E-mail and password of the demo customer, who has credits."""
-        self._port = 0  # any that is free, and after that the same again
+        self._port = free_port()  # the same again after a restart
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -71,7 +73,7 @@ class Served:
             self.kill()
             told = "\n".join(self.log.read_text("utf-8").splitlines()[-TOLD_LINES:])
             raise AssertionError(f"the server did not start:\n{said}\n{told}")
-        self.url, self._port = address[1], int(address[2])
+        self.url = address[1]
         if demo := _DEMO.search(said):
             self.demo = (demo[1], demo[2])
 

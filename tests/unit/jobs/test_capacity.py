@@ -19,7 +19,7 @@ from penstock.product.schema import Product
 from penstock.product.schema_providers import ProviderLimits
 from penstock.providers.route import BREAKER_OPEN_S
 from penstock.providers.seam import Attempt, Finished, ProviderError, Request
-from tests.support.flows import PRODUCT, FakeProvider, fund, make_product, open_flow, rows, settled, working
+from tests.support.flows import PATIENCE_S, PRODUCT, FakeProvider, fund, make_product, open_flow, rows, settled, working
 from tests.unit.jobs.scene import Scene, bill, failing_with
 
 EVERYTHING = {"echo", "twofold", "daring"}
@@ -94,11 +94,15 @@ async def test_a_job_goes_to_the_next_provider_that_has_room(tmp_path: Path) -> 
 
 async def test_two_processes_share_a_providers_concurrency(tmp_path: Path) -> None:
     now, most = 0, 0
+    full = asyncio.Event()
 
     async def act(_request: Request, _attempt: Attempt) -> Finished:
         nonlocal now, most
         now += 1
         most = max(most, now)
+        if now == 2:
+            full.set()
+        await full.wait()  # the first one is not done before the second has come
         for _ in range(5):
             await asyncio.sleep(0)
         now -= 1
@@ -254,7 +258,10 @@ async def test_old_reservations_are_forgotten_but_not_what_is_under_way(tmp_path
 
 
 async def test_at_twice_the_capacity_the_provider_refuses_nobody(tmp_path: Path) -> None:
-    """A provider that counts for itself, in a sliding minute, and two workers that want twice what it allows."""
+    """A provider that counts for itself, in a sliding minute, and two workers that want twice what it allows.
+
+    Time stands still while a request is on its way: what takes long to arrive is another matter.
+    """
     clock, chance, refused = ManualClock(), random.Random(7), 0
     seen: list[float] = []
 
@@ -265,6 +272,12 @@ async def test_at_twice_the_capacity_the_provider_refuses_nobody(tmp_path: Path)
         seen.append(now)
         return Finished()
 
+    def go_on(tx: Transaction, seconds: float) -> bool:
+        arrived = int(tx.value("SELECT COUNT(*) FROM reservations")) == len(seen)
+        if arrived:
+            clock.advance(seconds)  # within a transaction: nobody reserves meanwhile
+        return arrived
+
     async with open_flow(tmp_path, FakeProvider(act=act), product=limited(requests_per_minute=10), clock=clock) as flow:
         await fund(flow, "acc_1", 1_000)
         scene = Scene(flow, clock)
@@ -273,11 +286,10 @@ async def test_at_twice_the_capacity_the_provider_refuses_nobody(tmp_path: Path)
             await worker.start()
         for _ in range(60):
             await scene.submit()
-            clock.advance(chance.uniform(1, 5))
             flow.ready.wake()
-            for _ in range(3):
-                await flow.database.write(lambda tx: None)
-                await asyncio.sleep(0)
+            async with asyncio.timeout(PATIENCE_S):
+                while not await flow.database.write(go_on, chance.uniform(1, 5)):
+                    pass
         for worker in workers:
             await worker.stop(grace_s=1)
     assert refused == 0

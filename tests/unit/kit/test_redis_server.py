@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 from structlog.testing import capture_logs
 
 from penstock.admission.limiter import InProcessRateLimiter
@@ -13,6 +14,7 @@ from penstock.kit import redis_server
 from penstock.kit.clock import ManualClock
 from penstock.kit.redis_server import RedisServer, RedisUnavailableError, shown
 from tests.support import redis
+from tests.support.flows import PATIENCE_S
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ async def test_a_limit_goes_on_in_the_process_while_the_server_is_away(
     own: redis.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_server, "REST_S", 0.0)
+    monkeypatch.setattr(redis_server, "ASK_S", PATIENCE_S)  # a server that is slow is not away
     server = await RedisServer.open(own.url)
     limiter = RedisRateLimiter(server, "limits", InProcessRateLimiter(ManualClock()))
     rate = Rate.per("x", 2, 3_600)
@@ -107,11 +110,13 @@ async def test_an_answer_that_comes_too_late_is_given_to_nobody(
     monkeypatch.setattr(redis_server, "CONNECTIONS", 1)
     server = await RedisServer.open(redis_url)
     await server.client.mset({"first": "one", "second": "two"})
-    await server.client.client_pause(100)
-    monkeypatch.setattr(redis_server, "ASK_S", 0.01)
-    with pytest.raises(RedisUnavailableError, match="no answer in time"):
-        await server.ask(lambda client: client.get("first"))
-    monkeypatch.setattr(redis_server, "ASK_S", 20.0)
+    with Redis.from_url(redis_url) as another:
+        another.client_pause(int(PATIENCE_S * 1_000), all=False)  # whatever writes has to wait
+        monkeypatch.setattr(redis_server, "ASK_S", 0.01)
+        with pytest.raises(RedisUnavailableError, match="no answer in time"):
+            await server.ask(lambda client: client.getdel("first"))
+        another.client_unpause()
+    monkeypatch.setattr(redis_server, "ASK_S", PATIENCE_S)
     assert await server.ask(lambda client: client.get("second")) == "two"
     await server.close()
 
