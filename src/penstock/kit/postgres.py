@@ -23,7 +23,7 @@ from penstock.kit.database import DatabaseUnavailableError, P, T, Transaction
 from penstock.kit.postgres_connections import TROUBLE, Connections, advice, shown
 from penstock.kit.postgres_sets import Sets
 from penstock.kit.postgres_together import BEGIN as BEGIN_TOGETHER
-from penstock.kit.postgres_together import Together
+from penstock.kit.postgres_together import CommitLostError, Together
 from penstock.kit.postgres_transaction import ConnectionLostError, SingleTransaction
 
 R = TypeVar("R")
@@ -150,7 +150,7 @@ class PostgresDatabase:
                     raise
                 if begin is not BEGIN_READ:
                     checkpoint("postgres.before_commit")
-                if await _command(connection, "COMMIT") != "COMMIT":
+                if await self._commit(connection) != "COMMIT":
                     raise RuntimeError("a unit of work went on after a statement of it had failed")
                 if begin is not BEGIN_READ:
                     checkpoint("postgres.after_commit")
@@ -159,6 +159,12 @@ class PostgresDatabase:
             if begin is BEGIN_READ and isinstance(error, _READ_ONLY):
                 raise  # a mistake of the unit
             raise self._lost(error) from error
+
+    async def _commit(self, connection: "asyncpg.Connection") -> str:
+        try:
+            return await _command(connection, "COMMIT")
+        except _TROUBLE as error:
+            raise CommitLostError(str(self._lost(error))) from error
 
     def _lost(self, error: Exception) -> DatabaseUnavailableError:
         return DatabaseUnavailableError(f"{self.name}: {error} ({advice(error) or LOST})")

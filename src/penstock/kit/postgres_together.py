@@ -8,7 +8,8 @@ for all of them (group commit; Helland et al., "Group Commit Timers and High Vol
     join -> waiting -> group (one unit of each owner) -> ask, answer, ask, answer … -> commit
 
 Units of one group share their locks, so no two of one owner are ever in one. A unit that raises must leave nothing:
-its group is undone, it runs alone, and the others run once more without it.
+its group is undone, it runs alone, and the others run once more without it. Where the answer to a commit is lost, all
+of it may stand: nothing runs again, and each caller is told.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 import asyncpg
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from penstock.kit.database import Row, Transaction
+from penstock.kit.database import DatabaseUnavailableError, Row, Transaction
 from penstock.kit.postgres_sets import LOCK_NAME, Sets
 from penstock.kit.postgres_transaction import PostgresTransaction
 
@@ -52,6 +53,10 @@ class SpoiledError(Exception):
     def __init__(self, errors: dict[int, BaseException]) -> None:
         super().__init__(f"{len(errors)} units raised")
         self.errors = errors
+
+
+class CommitLostError(DatabaseUnavailableError):
+    """A commit was asked for and no answer came: perhaps it is done, so only a unit that knows may run again."""
 
 
 Once = Callable[[Callable[["asyncpg.Connection"], Awaitable[list[Done]]]], Awaitable[list[Done]]]
@@ -132,6 +137,10 @@ class Together:
             except SpoiledError as error:
                 await self._each([group[place] for place in error.errors])
                 group = [seat for place, seat in enumerate(group) if place not in error.errors]
+            except CommitLostError as error:
+                for seat in group:
+                    _refuse(seat, error)
+                return
             except Exception:  # noqa: BLE001 - whose fault it is shows when each runs alone
                 break
             else:
@@ -150,8 +159,7 @@ class Together:
         try:
             result = await self._alone(seat.call)
         except BaseException as error:  # noqa: BLE001 - the unit's caller is told
-            if not seat.future.done():
-                seat.future.set_exception(error)
+            _refuse(seat, error)
         else:
             _answer(seat, result)
 
@@ -159,6 +167,11 @@ class Together:
 def _answer(seat: _Seat, result: Any) -> None:
     if not seat.future.done():
         seat.future.set_result(result)
+
+
+def _refuse(seat: _Seat, error: BaseException) -> None:
+    if not seat.future.done():
+        seat.future.set_exception(error)
 
 
 class _Ask(NamedTuple):

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from penstock.kit import postgres_together
-from penstock.kit.database import Transaction
+from penstock.kit import postgres, postgres_together
+from penstock.kit.database import DatabaseUnavailableError, Transaction
 from penstock.kit.postgres import PostgresDatabase
 from penstock.kit.postgres_together import GROUP_UNITS
+from penstock.kit.postgres_transaction import ConnectionLostError
 
 OWNERS = [f"owner {number:03}" for number in range(3 * GROUP_UNITS)]
 
@@ -84,3 +85,25 @@ async def test_names_are_taken_when_nobody_waits_for_a_row_any_more(database: Po
     before = [database.write_for(owner, count_up, owner) for owner in leaders]  # these find nobody to share with
     await asyncio.gather(*before, *(database.write_for(owner, unit, owner) for owner in others))
     assert order == ["rows"] * len(others) + ["name"] * len(others)
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_made_again(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands already, such as a job that was accepted, must not come into being a second time."""
+    ask, lost = postgres._command, set[int]()
+
+    async def losing(connection: asyncpg.Connection, sql: str) -> str:
+        status = await ask(connection, sql)
+        if sql == "COMMIT" and len(lost) < postgres_together.GROUPS + 1:
+            lost.add(len(lost))
+            connection.terminate()
+            raise ConnectionLostError("no answer in time")
+        return status
+
+    monkeypatch.setattr(postgres, "_command", losing)
+    writes = [database.write_for(owner, count_up, owner) for owner in OWNERS[: 2 * GROUP_UNITS]]
+    found = await asyncio.gather(*writes, return_exceptions=True)
+    assert await database.read(total) == len(writes)
+    told = [each for each in found if isinstance(each, DatabaseUnavailableError)]
+    assert len(told) > postgres_together.GROUPS, "whoever shared the last of those commits is told, too"
