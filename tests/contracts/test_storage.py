@@ -185,6 +185,17 @@ async def test_empty_folders_go_and_the_root_stays(tmp_path: Path, source: Path)
     await storage.put("results/a/full.jpg", source)
 
 
+async def test_two_that_delete_the_same_may_take_its_folder_from_each_other(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage.in_folder(tmp_path / "files")
+    await storage.put("results/a/full.jpg", source)
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)  # a moment ago it was
+    for _ in range(2):
+        await storage.delete(["results/a/full.jpg"])
+    assert not (tmp_path / "files" / "results" / "a").exists()
+
+
 async def test_a_disk_that_refuses_is_told_as_such(tmp_path: Path, source: Path) -> None:
     storage = Storage.in_folder(tmp_path / "files")
     (tmp_path / "files" / "results").write_bytes(b"a file where a folder should be")

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from penstock.admission.rates import Rate
 from penstock.jobs import live, stream
 from penstock.jobs.positions import PositionTeller
-from penstock.kit.errors import Problem
+from penstock.kit.errors import DatabaseUnavailableError, Problem
 from tests.support.flows import FakeProvider
 from tests.support.servers import PASSWORD, Customer, Running, listening, running
 
@@ -330,6 +330,25 @@ async def test_connections_are_told_when_the_server_stops(tmp_path: Path) -> Non
 
     assert code == 1001
     assert "resume" in reason
+
+
+async def test_a_database_that_is_away_is_said_and_the_client_may_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: Any) -> Any:
+        raise DatabaseUnavailableError("disk I/O error at 0x1")
+
+    async with running(tmp_path) as run, listening(run) as server:
+        ann = await server.customer()
+        async with greeted(server, ann) as line:
+            monkeypatch.setattr(run.services.flow.database, "read", away)
+            await line.say(type="subscribe")
+            code, reason = await line.closed()
+            monkeypatch.undo()
+
+    assert code == live.TRY_AGAIN
+    assert "resume" in reason
+    assert "I/O" not in reason
 
 
 async def test_a_slow_client_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from penstock.jobs.flow import Flow
 from penstock.jobs.states import FINAL, status_of
 from penstock.jobs.stream import MAX_STREAM_S, Streams
 from penstock.kit.caller import Caller, sign_in_required
-from penstock.kit.database import Transaction
+from penstock.kit.database import DatabaseUnavailableError, Transaction
 from penstock.kit.errors import Problem, not_found
 from penstock.notify.live import EVENT_PAGE, FINAL_TYPES, POLL_S, Event, events_after, last_event
 
@@ -49,6 +49,8 @@ GOING_AWAY, POLICY, TOO_BIG, TRY_AGAIN = 1001, 1008, 1009, 1013
 BAD_MESSAGE, HELLO_TIMEOUT = 4400, 4408
 
 router = APIRouter(tags=["jobs"])
+
+log = structlog.get_logger()
 
 
 class _Message(BaseModel):
@@ -125,6 +127,9 @@ async def live(websocket: WebSocket) -> None:
         await _farewell(websocket, 4000 + problem.status, problem.detail, _told(problem))
     except ClosedError as closed:
         await _farewell(websocket, closed.code, closed.reason)
+    except DatabaseUnavailableError as error:
+        log.warning("live.unavailable", error=str(error))
+        await _farewell(websocket, TRY_AGAIN, "We can't reach our own data at the moment. Connect again and resume.")
     except WebSocketDisconnect:
         pass
 

@@ -14,7 +14,9 @@ import structlog
 from penstock.jobs import cache, capacity, queries, queue, roster, settle, turns
 from penstock.jobs.failure import told
 from penstock.jobs.flow import Flow
+from penstock.jobs.run import cancel_at_provider
 from penstock.jobs.settle import Ending
+from penstock.jobs.states import FINAL
 from penstock.kit.checkpoints import checkpoint
 from penstock.kit.database import DatabaseUnavailableError, Row, Transaction
 from penstock.kit.ids import new_id
@@ -150,8 +152,10 @@ class Maintenance:
         return await self._each(lost, self._mend_one)
 
     async def _mend_one(self, job: Row) -> None:
-        await self._flow.database.write(mend, self._flow, job)
+        mended = await self._flow.database.write(mend, self._flow, job)
         checkpoint("maintenance.mended")
+        if mended and await self._flow.database.read(_has_ended, job["id"]):
+            await cancel_at_provider(self._flow, job["id"])
 
     async def expire_queued(self) -> int:
         """End jobs that waited longer than `MAX_QUEUED_S`."""
@@ -227,6 +231,11 @@ def mend(tx: Transaction, flow: Flow, job: Row) -> bool:
     return settle.give_back(
         tx, flow, job["id"], job["account_id"], job["fence"], attempts=job["attempts"], run_at=tx.now
     )
+
+
+def _has_ended(tx: Transaction, job_id: str) -> bool:
+    job = tx.one(queries.ANY_JOB, id=job_id)
+    return job is not None and job["state"] in FINAL
 
 
 def _attempts_of(tx: Transaction, flow: Flow, job: Row) -> int:

@@ -37,6 +37,7 @@ from penstock.jobs.progress import ProgressWriter
 from penstock.jobs.settle import Ending, give_back, settle_failure, settle_success
 from penstock.kit.checkpoints import checkpoint
 from penstock.kit.database import DatabaseUnavailableError, Row
+from penstock.kit.patience import to_its_end
 from penstock.providers.route import FAILS_OVER, RETRIED, Breaker, Choice, choose, nothing_left, ordered
 from penstock.providers.seam import (
     Attempt,
@@ -52,7 +53,7 @@ from penstock.providers.seam import (
 )
 
 POLL_FIRST_S, POLL_MOST_S, POLL_GROWTH = 0.5, 5.0, 1.5
-CANCEL_S = 10.0  # how long a provider may take to stop work; a customer's cancellation waits no longer
+CANCEL_S = 10.0  # how long a provider may take to stop work, or to say by which reference it has just begun some
 PREPARED, PROVIDED = 0.1, 0.9  # shares of the whole progress
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -213,8 +214,7 @@ class Runner:
             started = self._flow.clock.now()
             noted = provider.billed or job.product.providers[provider.name].limits is not None
             if noted:
-                note = ask_again if again else open_attempt
-                await self._flow.database.write(note, job, provider.name, billed=provider.billed)
+                await self._note(job, provider, again=again)
                 checkpoint("provider.noted")
             try:
                 finished = await self._ask(job, provider, request, progress)
@@ -226,6 +226,17 @@ class Runner:
                 await self._flow.lasting.write(close_attempt, job, provider.name, started, None, finished)
                 checkpoint("provider.closed")
         return finished
+
+    async def _note(self, job: Claimed, provider: Provider, *, again: bool) -> None:
+        """Write down what is about to be sent. Who is stopped meanwhile sends nothing, and that is written down too."""
+        now, write = self._flow.clock.now(), self._flow.database.write
+        try:
+            await write(ask_again if again else open_attempt, job, provider.name, billed=provider.billed)
+        except asyncio.CancelledError:
+            if provider.billed and not again:
+                error = ProviderError("transient", "stopped before it was asked")
+                await self._flow.lasting.write(close_attempt, job, provider.name, now, error, None)
+            raise
 
     def _capacity(self, job: Claimed, provider: Provider) -> asyncio.Semaphore:
         """Return the slots of a provider in this process: never more requests at one time than the file says."""
@@ -243,7 +254,7 @@ class Runner:
         except (ProviderError, DatabaseUnavailableError):
             raise
         except TimeoutError:
-            await self.cancel_at_provider(job)
+            await cancel_at_provider(self._flow, job.id)
             kind: FailureKind = "unknown" if provider.billed else "transient"
             raise ProviderError(kind, f"no answer within {job.operation.timeout_s} s") from None
         except Exception as bug:
@@ -260,12 +271,21 @@ class Runner:
             webhook_url=webhooks.url_for(self._flow, job, provider.name),
         )
         checkpoint("provider.send")
+        handing = self._hand_over(job, provider, request, attempt)
+        # Cut on its way, it would go on where nobody can find it: by its reference it is stopped, or found again.
+        answer = await (to_its_end(handing, CANCEL_S) if provider.reattachable else handing)
+        if isinstance(answer, Submitted):
+            return await self._poll(job, provider, answer.reference, request, progress)
+        return answer
+
+    async def _hand_over(
+        self, job: Claimed, provider: Provider, request: Request, attempt: Attempt
+    ) -> Submitted | Finished:
         answer = await provider.submit(request, attempt)
         checkpoint("provider.answered")
         if isinstance(answer, Submitted):
             await self._flow.lasting.write(note_reference, job, provider.name, answer.reference)
             checkpoint("provider.referenced")
-            return await self._poll(job, provider, answer.reference, request, progress)
         return answer
 
     async def _poll(
@@ -314,30 +334,18 @@ class Runner:
         log.info("provider.reattached", job=job.id, provider=provider.name, reference=reference)
         await self._flow.lasting.write(take_over, job, begun)
         try:
-            async with asyncio.timeout(job.operation.timeout_s):
-                finished = await self._poll(job, provider, reference, self._request(job, {}, folder), progress)
-        except TimeoutError:
-            await self.cancel_at_provider(job)
-            raise ProviderError("unknown", f"{reference}: no end within the time allowed") from None
+            try:
+                async with asyncio.timeout(job.operation.timeout_s):
+                    finished = await self._poll(job, provider, reference, self._request(job, {}, folder), progress)
+            except TimeoutError:
+                await cancel_at_provider(self._flow, job.id)
+                raise ProviderError("unknown", f"{reference}: no end within the time allowed") from None
         except ProviderError as error:
             await self._flow.lasting.write(close_begun, job, begun, error, None)
             raise
         await self._flow.lasting.write(close_begun, job, begun, None, finished)
         checkpoint("provider.closed")
         return finished
-
-    async def cancel_at_provider(self, job: Claimed) -> None:
-        """Stop what a provider does for a job that will not be waited for, as far as the provider can."""
-        # Read by the writer, which has by then done what this job asked of it before: noting a reference, above all.
-        for row in await self._flow.database.write(unfinished, job.id):
-            provider = self._flow.providers.get(row["provider"])
-            if provider is None or row["reference"] is None:
-                continue
-            try:
-                async with asyncio.timeout(CANCEL_S):
-                    await provider.cancel(row["reference"])
-            except Exception:
-                log.exception("provider.cancel_failed", job=job.id, provider=provider.name)
 
     async def _after_failure(self, job: Claimed, error: ProviderError, route_why: str | None) -> None:
         now, chance = self._flow.clock.now(), self._flow.chance
@@ -364,6 +372,20 @@ class Runner:
         """An unknown outcome may have been paid for where a provider of the route bills, or is off: who knows."""
         route = (self._flow.providers.get(name) for name in job.operation.providers)
         return error.kind == "unknown" and any(provider is None or provider.billed for provider in route)
+
+
+async def cancel_at_provider(flow: Flow, job_id: str) -> None:
+    """Stop what a provider does for a job that will not be waited for, as far as the provider can."""
+    # Read by the writer, which has by then done what this job asked of it before: noting a reference, above all.
+    for row in await flow.database.write(unfinished, job_id):
+        provider = flow.providers.get(row["provider"])
+        if provider is None or row["reference"] is None:
+            continue
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await provider.cancel(row["reference"])
+        except Exception:
+            log.exception("provider.cancel_failed", job=job_id, provider=provider.name)
 
 
 def explained(choices: Sequence[Choice]) -> str | None:

@@ -20,7 +20,7 @@ from penstock.jobs.flow import Claimed, Flow
 from penstock.jobs.pool import GROW_S, Pool
 from penstock.jobs.queue import FencedError
 from penstock.jobs.rank import backoff
-from penstock.jobs.run import Runner
+from penstock.jobs.run import Runner, cancel_at_provider
 from penstock.jobs.settle import Ending, end, give_back, settle_failure
 from penstock.kit.checkpoints import checkpoint
 from penstock.kit.database import DatabaseUnavailableError, Row, Transaction
@@ -234,7 +234,7 @@ class Worker:
         """Finish what was interrupted; a job that got to its end all the same stays as it is, by its fence."""
         match why:
             case "customer":
-                await self._runner.cancel_at_provider(job)
+                await cancel_at_provider(self.flow, job.id)
                 await settle_failure(self.flow, job, Ending("cancelled", None))
             case "drain":
                 await self._give_back(job, self.flow.clock.now(), spent=False)
@@ -250,7 +250,7 @@ class Worker:
             await self._give_back(job, self.flow.clock.now() + pause, spent=True)
 
     async def _give_back(self, job: Claimed, run_at: float, *, spent: bool) -> None:
-        await self.flow.database.write(
+        await self.flow.lasting.write(
             give_back,
             self.flow,
             job.id,

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, Final
+from typing import Any, Concatenate, Final
 
 import structlog
 
@@ -30,21 +30,23 @@ class Patient:
 
     async def write(self, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do `Database.write`. Errors: as that, DatabaseUnavailableError only in the end."""
-        return await _to_its_end(partial(self.database.write, unit, *args, **kwargs))
+        return await to_its_end(_insist(partial(self.database.write, unit, *args, **kwargs)), CANCELLED_WAIT_S)
 
     async def write_for(
         self, owner: str, unit: Callable[Concatenate[Transaction, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do `Database.write_for`. Errors: as that, DatabaseUnavailableError only in the end."""
-        return await _to_its_end(partial(self.database.write_for, owner, unit, *args, **kwargs))
+        writing = _insist(partial(self.database.write_for, owner, unit, *args, **kwargs))
+        return await to_its_end(writing, CANCELLED_WAIT_S)
 
 
-async def _to_its_end(write: Callable[[], Awaitable[T]]) -> T:
-    task = asyncio.create_task(_insist(write))
+async def to_its_end(work: Coroutine[Any, Any, T], wait_s: float) -> T:
+    """Do `work`. Who is cancelled meanwhile waits for it so many seconds more; what is not done by then is cut."""
+    task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=CANCELLED_WAIT_S)
+        await asyncio.wait([task], timeout=wait_s)
         task.cancel()
         raise
 

@@ -93,9 +93,10 @@ class FileLostError(Exception):
 
 # ---- files --------------------------------------------------------------------------------------------------------
 
+# Keys are new, so what is there already was written by the same write, whose answer was lost.
 REMEMBER_PENDING = """
 INSERT INTO files (key, owner, state, bytes, media_type, created_at, keep_until)
-VALUES (:key, :owner, 'pending', :bytes, :media_type, :now, :keep_until)
+VALUES (:key, :owner, 'pending', :bytes, :media_type, :now, :keep_until) ON CONFLICT (key) DO NOTHING
 """
 
 KEEP = "UPDATE files SET state = 'kept', keep_until = NULL WHERE key = :key AND state = 'pending'"
@@ -121,7 +122,7 @@ STORED_BYTES = "SELECT COALESCE(SUM(bytes), 0) FROM files WHERE owner = :owner A
 
 
 def remember_pending(tx: Transaction, owner: str, files: Sequence[NewFile]) -> None:
-    """Write down what is about to be stored, before its first byte is."""
+    """Write down what is about to be stored, before its first byte is. Repeating it changes nothing."""
     keep_until = tx.now + PENDING_FILE_S
     tx.many(
         REMEMBER_PENDING, [asdict(file) | {"owner": owner, "now": tx.now, "keep_until": keep_until} for file in files]

@@ -28,6 +28,7 @@ from penstock.kit.children import ChildError, Children
 from penstock.kit.database import Database, Transaction
 from penstock.kit.errors import Action, Problem, not_found
 from penstock.kit.ids import new_id
+from penstock.kit.patience import Patient
 from penstock.media import finish as finishing
 from penstock.media import finish_video as finishing_video
 from penstock.media import prepare as preparing
@@ -217,7 +218,9 @@ class MediaService:
     async def store_result(self, account_id: str, result_id: str, made: Sequence[Made]) -> tuple[Variant, ...]:
         """Put a result's files into storage, pending until `queries.insert_result` in settle's transaction.
 
-        A storage that is away for a while is waited for: the work is done and perhaps paid. Errors: StorageError.
+        A storage or a database that is away for a while is waited for: the work is done and perhaps paid.
+
+        Errors: StorageError, DatabaseUnavailableError.
         """
         variants = tuple(
             Variant(
@@ -232,7 +235,8 @@ class MediaService:
             for file in made
         )
         files = [NewFile(variant.key, variant.media_type, variant.bytes) for variant in variants]
-        await self._remember(account_id, files)
+        await Patient(self.database).write(queries.remember_pending, account_id, files)
+        checkpoint("store.remembered")
         for file, new in zip(made, files, strict=True):
             await self._patiently(partial(self._put, new, file.path))
         return variants

@@ -254,5 +254,6 @@ def _reach_disk(path: Path, root: Path) -> None:
 
 def _delete_staged(path: Path) -> None:
     """Delete `KEY#1`, `KEY#2`, …: obstore writes there before it renames, and a killed process leaves them."""
-    for staged in path.parent.glob(f"{path.name}#*"):
-        staged.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # the folder goes with its last file, whoever deletes that
+        for staged in path.parent.glob(f"{path.name}#*"):
+            staged.unlink(missing_ok=True)

@@ -93,8 +93,11 @@ async def _in_batches(database: Database, step: Step) -> int:
 def _clear_scratch(folder: Path, before: float) -> int:
     cleared = 0
     for left in folder.iterdir():
-        if left.stat().st_mtime > before:
-            continue
+        try:
+            if left.stat().st_mtime > before:
+                continue
+        except FileNotFoundError:
+            continue  # its owner has just done with it
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock.jobs.attempts import note_reference, open_attempt
 from penstock.jobs.flow import Claimed, Delivery
 from penstock.jobs.queue import FencedError
 from penstock.providers.seam import (
@@ -253,3 +254,26 @@ async def test_a_failure_found_after_a_crash_ends_the_attempt(scene: Scene) -> N
     main.looks = [ProviderError("refused", "policy")]
     assert (await scene.again(job_id))["state"] == "failed"
     assert await scene.attempts() == [("main", "failed", "refused", None)]
+
+
+async def test_what_takes_too_long_after_a_crash_is_stopped_and_not_found_again(scene: Scene) -> None:
+    main, _ = scene.providers
+    bill(main, reattachable=True)
+    job_id = await scene.submit("daring")
+    job = await scene.claim()
+    await scene.flow.database.write(open_attempt, job, "main")
+    await scene.flow.database.write(note_reference, job, "main", "ref-lost")
+    await scene.crash(job)
+    main.looks = [Running("rendering")] * 100_000
+    product = scene.flow.products.current()
+    hurried = product.operations["daring"].model_copy(update={"timeout_s": 0.01})
+    changed = product.model_copy(update={"operations": {**product.operations, "daring": hurried}})
+    scene.flow.products.product = changed  # type: ignore[attr-defined]
+    assert (await scene.again(job_id))["state"] == "ready"
+    assert main.cancelled == ["ref-lost"]
+    assert await scene.attempts() == [("main", "failed", "unknown", None)]
+    scene.flow.products.product = product  # type: ignore[attr-defined]
+    main.looks = []
+    scene.clock.advance(300)
+    assert (await scene.again(job_id))["state"] == "succeeded"
+    assert main.polled[-1] == f"ref-{job_id}-3", "and not what was stopped"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from penstock.jobs import maintenance, queue
+from penstock.jobs.attempts import note_reference, open_attempt
 from penstock.jobs.flow import Claimed, Flow
 from penstock.jobs.maintenance import (
     IDEMPOTENCY_S,
@@ -21,7 +22,7 @@ from penstock.kit.database import DatabaseUnavailableError, Transaction
 from penstock.ledger import service as ledger
 from penstock.ledger.service import Grant
 from penstock.product.schema import Product
-from tests.support.flows import OneProduct, heard, job_row, order, rows, wallet
+from tests.support.flows import FakeProvider, OneProduct, heard, job_row, order, rows, wallet
 
 
 async def running(flow: Flow, count: int = 1) -> list[Claimed]:
@@ -81,6 +82,22 @@ async def test_a_lost_job_that_was_to_be_stopped_is_cancelled(flow: Flow, clock:
     await outlast_a_lease(clock, Maintenance(flow))
     assert (await job_row(flow, job.id))["state"] == "cancelled"
     assert await wallet(flow) == (100, 0)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "failed", "ready"])
+async def test_the_work_of_a_lost_job_is_stopped_at_its_provider_where_nobody_will_wait_for_it(
+    flow: Flow, provider: FakeProvider, clock: ManualClock, ending: str
+) -> None:
+    job = (await running(flow))[0]
+    await flow.database.write(open_attempt, job, "main")
+    await flow.database.write(note_reference, job, "main", "ref-1")
+    if ending == "cancelled":
+        await flow.database.write(lambda tx: tx.run(queue.REQUEST_CANCEL, id=job.id))
+    if ending == "failed":
+        await flow.database.write(lambda tx: tx.run("UPDATE jobs SET attempts = 3"))
+    await outlast_a_lease(clock, Maintenance(flow))
+    assert (await job_row(flow, job.id))["state"] == ending
+    assert provider.cancelled == ([] if ending == "ready" else ["ref-1"])
 
 
 async def test_a_customer_who_cancels_between_look_and_mend_is_heard(flow: Flow, clock: ManualClock) -> None:

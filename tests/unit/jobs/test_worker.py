@@ -10,6 +10,7 @@ import pytest
 
 from penstock.jobs import queue
 from penstock.jobs import worker as working_module
+from penstock.jobs.attempts import open_attempt
 from penstock.jobs.control import cancel
 from penstock.jobs.flow import Claimed, Delivery, Flow
 from penstock.jobs.submit import submit
@@ -378,6 +379,20 @@ async def test_a_provider_is_told_that_nobody_waits_any_more(tmp_path: Path, clo
     assert provider.cancelled == ["ref-1"]
 
 
+async def test_work_that_is_just_being_handed_over_is_stopped_too(flow: Flow, provider: FakeProvider) -> None:
+    provider.act = lambda request, attempt: Submitted("ref-1")
+    provider.billed = provider.reattachable = True
+    gate = shut(provider)
+    async with working(flow):
+        job_id = (await asked(flow))[0]
+        await entered(provider)
+        await cancel(flow, "acc_1", job_id)
+        gate.set()
+        assert (await settled(flow, job_id))["state"] == "cancelled"
+    assert provider.cancelled == ["ref-1"], "or it goes on, and is billed, and nobody knows of it"
+    assert await wallet(flow) == (100, 0)
+
+
 @pytest.mark.parametrize("trouble", ["raises", "hangs"])
 async def test_a_provider_that_cannot_stop_does_not_keep_the_customer_waiting(
     tmp_path: Path, clock: ManualClock, trouble: str, monkeypatch: pytest.MonkeyPatch
@@ -485,6 +500,75 @@ async def test_a_drain_lets_jobs_finish_in_their_grace(flow: Flow, provider: Fak
     gate.set()
     await stopping
     assert (await job_row(flow, job_id))["state"] == "succeeded"
+
+
+async def test_a_drain_waits_for_a_database_that_is_away_for_a_moment(
+    flow: Flow, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(flow.database, monkeypatch)
+    shut(provider)
+    async with working(flow) as worker:
+        job_id = (await asked(flow))[0]
+        await entered(provider)
+        away.gone = True
+        stopping = asyncio.create_task(worker.stop(grace_s=0))
+        async with asyncio.timeout(PATIENCE_S):
+            while away.refused < 3:
+                await asyncio.sleep(0)
+        away.gone = False
+        await stopping
+    row = await job_row(flow, job_id)
+    assert (row["state"], row["attempts"]) == ("ready", 0)
+
+
+async def interrupted(worker: Worker) -> None:
+    """Wait until the one job that runs has been told to stop."""
+    (task,) = worker._tasks()
+    async with asyncio.timeout(PATIENCE_S):
+        while not task.cancelling():
+            await worker.flow.database.read(lambda tx: None)
+
+
+async def test_work_that_is_just_being_handed_over_at_a_drain_is_found_again(
+    flow: Flow, provider: FakeProvider
+) -> None:
+    provider.act = lambda request, attempt: Submitted("ref-1")
+    provider.billed = provider.reattachable = True
+    gate = shut(provider)
+    async with working(flow) as worker:
+        job_id = (await asked(flow))[0]
+        await entered(provider)
+        stopping = asyncio.create_task(worker.stop(grace_s=0))
+        await interrupted(worker)
+        gate.set()
+        await stopping
+    async with working(flow):
+        assert (await settled(flow, job_id))["state"] == "succeeded"
+    assert (len(provider.sent), provider.polled) == (1, ["ref-1"])
+
+
+async def test_a_drain_before_anything_was_sent_costs_nothing(
+    flow: Flow, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is about to be sent is on disk, and the task is stopped before it hears of that: nothing was billed."""
+    provider.billed = True
+    write, noted = flow.database.write, asyncio.Event()
+
+    async def late(unit: Callable[..., Any], *args: Any, **details: Any) -> Any:
+        result = await write(unit, *args, **details)
+        if unit is open_attempt and not noted.is_set():
+            noted.set()
+            await asyncio.Event().wait()
+        return result
+
+    monkeypatch.setattr(flow.database, "write", late)
+    async with working(flow):
+        job_id = (await asked(flow))[0]
+        await noted.wait()
+    assert provider.sent == []
+    async with working(flow):
+        assert (await settled(flow, job_id))["state"] == "succeeded"
+    assert await wallet(flow) == (98, 0)
 
 
 async def test_what_is_being_claimed_when_the_drain_begins_is_not_lost(

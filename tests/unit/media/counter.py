@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from penstock.kit.clock import ManualClock
+from tests.support.flows import PATIENCE_S
 from tests.unit.media.pictures import coffee, encoded
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Counter:
         form = {"data": told["fields"] | dict(changed), "files": {"file": ("my photo.jpg", content, "image/jpeg")}}
         if told["url"].startswith(BASE):
             return await self.client.post(told["url"], headers={"X-Account": ""}, **form)
-        async with httpx2.AsyncClient(timeout=20) as client:
+        async with httpx2.AsyncClient(timeout=PATIENCE_S) as client:
             return await client.post(told["url"], **form)
 
     async def sent(self, content: bytes = PHOTO) -> str:

@@ -1,6 +1,7 @@
 """Results: made through the service as a job does it, seen, downloaded in parts, deleted; by their owner alone."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from penstock.kit.children import ChildTimeoutError
-from penstock.kit.database import Transaction
+from penstock.kit.database import DatabaseUnavailableError, Transaction
 from penstock.kit.ids import new_id
 from penstock.media import queries, service
 from penstock.media.errors import BadResultError
@@ -196,3 +197,25 @@ async def test_a_file_that_was_given_up_cannot_be_kept(stage: Stage) -> None:
         await stage.database.write(lambda tx: queries.insert_result(tx, variants=[variant], expires_at=None, **fields))
     assert await stage.database.read(queries.result_of_job, "job_1") is None
     assert [key async for key in orphans(stage.database, stage.storage)] == []
+
+
+@pytest.mark.parametrize("written_first", [False, True])
+async def test_a_database_that_is_away_while_a_result_is_stored_is_waited_for(
+    client: httpx2.AsyncClient, stage: Stage, monkeypatch: pytest.MonkeyPatch, written_first: bool
+) -> None:
+    """The work is done, and paid for; once it was written down, too, and only the answer was lost."""
+    write, tried = stage.database.write, list[bool]()
+
+    async def failing(unit: Callable[..., Any], *args: Any) -> Any:
+        stores = unit is queries.remember_pending and args[1][0].key.startswith("results/")
+        if stores and not tried:
+            tried.append(True)
+            if written_first:
+                await write(unit, *args)
+            raise DatabaseUnavailableError("away")
+        return await write(unit, *args)
+
+    monkeypatch.setattr(stage.database, "write", failing)
+    result = await made_by_a_job(client, stage)
+    assert tried
+    assert (await client.get(f"/results/{result.id}")).status_code == 200

@@ -247,6 +247,17 @@ async def test_old_temporary_files_go(stage: Stage) -> None:
     assert list(stage.scratch.iterdir()) == [new]
 
 
+async def test_a_temporary_file_that_goes_meanwhile_keeps_nobody_from_cleaning_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = stage.scratch / "upload-old"
+    old.touch()
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / "upload-that-has-just-ended", old]))
+    assert await clear_scratch(stage.scratch) == 1
+    assert not old.exists()
+
+
 async def test_a_storage_that_fails_keeps_the_rows_for_the_next_time(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
