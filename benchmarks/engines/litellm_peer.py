@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.support.ports import free_port
 
 VERSION = "1.106.2"  # 1.82.7 and 1.82.8 were compromised
 KEY = f"sk-{secrets.token_hex(32)}"  # it starts with none but a strong one
@@ -45,7 +46,7 @@ def proxying(program: Path, vendor: str, model: str, folder: Path) -> Iterator[s
     config = folder / "litellm.yaml"  # JSON is YAML
     settings = {"model": f"openai/{model}", "api_base": f"{vendor}/v1", "api_key": "none"}
     config.write_text(json.dumps({"model_list": [{"model_name": model, "litellm_params": settings}]}))
-    port = _free_port()
+    port = free_port()
     # Its table of prices would be fetched otherwise.
     environment = {
         **os.environ,
@@ -83,10 +84,3 @@ def _wait(process: subprocess.Popen[bytes], address: str) -> None:
         except (URLError, OSError):
             time.sleep(LOOK_S)
     raise RuntimeError("LiteLLM's proxy did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

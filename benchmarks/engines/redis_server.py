@@ -1,7 +1,6 @@
 """A Redis server of our own on a free loopback port, without persistence, gone when the measurement ends."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import ConnectionError as NotYetError
+from tests.support.ports import free_port
 
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 30.0
 LOOK_S = 0.02
 
 
@@ -25,7 +25,7 @@ def redis_server(folder: Path) -> Iterator[Redis]:
     program = shutil.which("redis-server")
     if program is None:
         raise RedisMissingError("redis-server is missing; install it first: apt-get install redis-server")
-    port = _free_port()
+    port = free_port()
     settings = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     server = subprocess.Popen([program, "--port", str(port), *settings], stdout=subprocess.DEVNULL)
     client = Redis(host="127.0.0.1", port=port)
@@ -43,13 +43,6 @@ def redis_cpu_s(client: Redis) -> float:
     used = client.info("cpu")
     assert isinstance(used, dict)
     return float(used["used_cpu_sys"]) + float(used["used_cpu_user"])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait(client: Redis) -> None:

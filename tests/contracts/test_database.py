@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.flows import PATIENCE_S
 
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Database, DatabaseUnavailableError, Transaction
@@ -140,7 +141,7 @@ async def test_a_unit_goes_on_when_its_caller_is_cancelled(database: Database) -
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await said.wait()
     assert await database.read(numbers) == [1]
 

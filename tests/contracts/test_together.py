@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.flows import PATIENCE_S
 
 from penstock.kit.clock import ManualClock
 from penstock.kit.database import Database, DatabaseUnavailableError, Transaction
@@ -143,7 +144,7 @@ async def test_a_unit_goes_on_when_its_caller_is_cancelled(database: Database) -
     callers[7].cancel()
     with pytest.raises(asyncio.CancelledError):
         await callers[7]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await said.wait()
         await asyncio.gather(*callers, return_exceptions=True)
     assert await database.read(counts) == dict.fromkeys(OWNERS, 1)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from penstock.app import health
 from tests.support import servers
+from tests.support.flows import PATIENCE_S
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -15,6 +17,12 @@ def _quiet_log() -> Iterator[None]:
     structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a database that answers is well."""
+    monkeypatch.setattr(health, "DATABASE_S", PATIENCE_S)
 
 
 def _drop(_: object, __: str, ___: object) -> dict[str, object]:

@@ -33,7 +33,7 @@ from penstock.product.schema import Product
 from penstock.product.schema_work import Operation
 from penstock.providers.seam import Attempt, Finished, Health, Provider, Request, Running, Submitted
 
-PATIENCE_S = 20.0  # how long something that must happen may take on a busy machine before the test has failed
+PATIENCE_S = 60.0  # how long something that must happen may take on a busy machine before the test has failed
 
 PRODUCT: dict[str, Any] = {
     "name": "testing",

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from web_build import find_node
 
+from tests.support.flows import PATIENCE_S
 from tests.support.served import ROOT
 
 CLIENT_ID, CLIENT_SECRET = "penstock-tests", "a secret / with + signs: of the tests"
@@ -39,7 +40,7 @@ class OpenIdServer:
         Args:
             login: None to refuse.
         """
-        async with httpx2.AsyncClient(timeout=20) as browser:
+        async with httpx2.AsyncClient(timeout=PATIENCE_S) as browser:
             answer = await browser.get(url)
             form = {"refuse": "1"} if login is None else {"login": login}
             at = url

@@ -26,7 +26,7 @@ from penstock.product.loading import LoadedProduct
 from penstock.product.schema import Product
 from penstock.product.settings import Settings
 from penstock.providers.seam import Provider
-from tests.support.flows import FakeProvider, NoFiles, make_product, settled
+from tests.support.flows import PATIENCE_S, FakeProvider, NoFiles, make_product, settled
 
 PASSWORD = "correct horse battery"
 API = "/api/v1"
@@ -188,9 +188,9 @@ async def listening(run: Running) -> AsyncIterator[Running]:
     server = serving.Server(serving.config_of(run.app), started.set)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await started.wait()
-        async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
             yield Running(run.services, run.app, client, run.providers, url)
     finally:
         run.services.streams.closing.set()

@@ -13,6 +13,7 @@ from penstock.app import provider_trial
 from penstock.app.provider_trial import Finding, try_providers
 from penstock.cli.main import make_app
 from penstock.product.structure import as_toml
+from tests.support.ports import free_port
 from tests.support.vendors import google, stability
 from tests.support.vendors.case import KEY_NAME, Case
 from tests.support.vendors.cases import CASES, document_of, product_of
@@ -58,7 +59,7 @@ async def test_a_missing_key_is_no_failure_but_off(stage: tuple[Case, StandIn]) 
 
 async def test_nobody_there(stage: tuple[Case, StandIn]) -> None:
     case, vendor = stage
-    await vendor.__aexit__()
+    vendor.url = f"http://127.0.0.1:{free_port()}"
     finding = await found(case, vendor)
     assert (finding.state, "can't be reached" in finding.detail) == ("fails", True)
     assert finding.remedy is not None
