@@ -334,18 +334,24 @@ class Runner:
         log.info("provider.reattached", job=job.id, provider=provider.name, reference=reference)
         await self._flow.lasting.write(take_over, job, begun)
         try:
-            try:
-                async with asyncio.timeout(job.operation.timeout_s):
-                    finished = await self._poll(job, provider, reference, self._request(job, {}, folder), progress)
-            except TimeoutError:
-                await cancel_at_provider(self._flow, job.id)
-                raise ProviderError("unknown", f"{reference}: no end within the time allowed") from None
+            finished = await self._poll_in_time(job, provider, reference, self._request(job, {}, folder), progress)
         except ProviderError as error:
             await self._flow.lasting.write(close_begun, job, begun, error, None)
             raise
         await self._flow.lasting.write(close_begun, job, begun, None, finished)
         checkpoint("provider.closed")
         return finished
+
+    async def _poll_in_time(
+        self, job: Claimed, provider: Provider, reference: str, request: Request, progress: ProgressWriter
+    ) -> Finished:
+        """Look after work that was found again, until its time is up. Errors: ProviderError."""
+        try:
+            async with asyncio.timeout(job.operation.timeout_s):
+                return await self._poll(job, provider, reference, request, progress)
+        except TimeoutError:
+            await cancel_at_provider(self._flow, job.id)
+            raise ProviderError("unknown", f"{reference}: no end within the time allowed") from None
 
     async def _after_failure(self, job: Claimed, error: ProviderError, route_why: str | None) -> None:
         now, chance = self._flow.clock.now(), self._flow.chance

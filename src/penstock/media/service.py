@@ -235,8 +235,7 @@ class MediaService:
             for file in made
         )
         files = [NewFile(variant.key, variant.media_type, variant.bytes) for variant in variants]
-        await Patient(self.database).write(queries.remember_pending, account_id, files)
-        checkpoint("store.remembered")
+        await self._remember(account_id, files, Patient(self.database))
         for file, new in zip(made, files, strict=True):
             await self._patiently(partial(self._put, new, file.path))
         return variants
@@ -259,8 +258,8 @@ class MediaService:
         await self.storage.copy(key, to)
         checkpoint("store.copied")
 
-    async def _remember(self, account_id: str, files: Sequence[NewFile]) -> None:
-        await self.database.write(queries.remember_pending, account_id, files)
+    async def _remember(self, account_id: str, files: Sequence[NewFile], patient: Patient | None = None) -> None:
+        await (patient or self.database).write(queries.remember_pending, account_id, files)
         checkpoint("store.remembered")
 
     async def _put(self, file: NewFile, path: Path) -> None:
